@@ -1,0 +1,1 @@
+"""Onceline leases phone numbers and delivers the one-time codes they receive."""

@@ -1,0 +1,274 @@
+"""The command line: serve, migrate, open accounts, make keys, add sandbox stock, prove the books.
+
+Every command works with and without a running `onceline up`: the embedded database runs while somebody uses it.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from datetime import timedelta
+from typing import Annotated, Any, NoReturn
+
+import typer
+from pydantic import ValidationError
+
+from onceline import demo as story
+from onceline import serve
+from onceline.config import Settings
+from onceline.core.access import commands as access
+from onceline.core.clock import SystemClock
+from onceline.core.db import Transaction
+from onceline.core.errors import OncelineError
+from onceline.core.ledger import store as ledger
+from onceline.core.ledger.model import SANDBOX
+from onceline.core.money import format_amount, parse_amount
+from onceline.core.outbox.store import Draft, append
+from onceline.core.proofs.checks import prove as prove_books
+from onceline.embedded import EmbeddedError
+from onceline.suppliers.sandbox import stock
+from onceline.wiring import database, installation, prepare
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Lease phone numbers, deliver their one-time codes.",
+)
+account_app = typer.Typer(no_args_is_help=True, help="Accounts: open, list, suspend, resume.")
+keys_app = typer.Typer(no_args_is_help=True, help="API keys of an account.")
+sandbox_app = typer.Typer(no_args_is_help=True, help="The sandbox supplier of the test side.")
+app.add_typer(account_app, name="account")
+app.add_typer(keys_app, name="keys")
+app.add_typer(sandbox_app, name="sandbox")
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of words.")]
+Mode = Annotated[str, typer.Option(help="test or live")]
+
+
+@app.callback()
+def main() -> None:
+    serve.configure_logs()
+
+
+@app.command()
+def up() -> None:
+    """Serve everything until SIGTERM: database, workers, API."""
+    serve.up(_settings())
+
+
+@app.command()
+def edge() -> None:
+    """Serve the API alone."""
+    serve.edge(_settings())
+
+
+@app.command()
+def work(with_parent: Annotated[bool, typer.Option(hidden=True)] = False) -> None:
+    """Run the workers alone."""
+    serve.work(_settings(), with_parent=with_parent)
+
+
+@app.command()
+def demo(
+    once: Annotated[bool, typer.Option(help="End after the story instead of going on serving.")] = False,
+) -> None:
+    """The main job, end to end, on this machine."""
+    raise typer.Exit(story.tell(_settings(), once=once))
+
+
+@app.command()
+def migrate(as_json: AsJson = False) -> None:
+    """Bring the database up to this version."""
+    settings = _settings()
+    with database(settings) as conninfo:
+        applied = prepare(conninfo, settings, SystemClock())
+    _say(
+        {"applied": applied},
+        as_json,
+        f"{len(applied)} migrations applied" if applied else "already up to date",
+    )
+
+
+@account_app.command("open")
+def open_account(
+    name: str,
+    test_balance: Annotated[str, typer.Option(help="Test money to start with, such as 100")] = "0",
+    as_json: AsJson = False,
+) -> None:
+    """Open an account and print a test key, shown this once."""
+    with installation(_settings()) as (db, context), db.transaction() as tx:
+        now = context.clock.now()
+        account = access.open_account(tx, context.vault, name, now)
+        side = access.side_of(tx, account, "test")
+        amount = parse_amount(test_balance)
+        if amount:
+            seq = ledger.deposit(tx, side, amount, SANDBOX, now)
+            append(tx, side, seq, [Draft("deposit.credited")], now)
+        key = _new_key(tx, side, "test", "api", "first key", now=now)
+    _say({"account": account, "api_key": key}, as_json, f"account {account}\ntest key {key}")
+
+
+@account_app.command("list")
+def list_accounts(
+    after: Annotated[str, typer.Option(help="Start after this id")] = "",
+    limit: int = 100,
+    as_json: AsJson = False,
+) -> None:
+    """Accounts by id, with the available balance of both sides."""
+    with installation(_settings()) as (db, _), db.transaction() as tx:
+        page = access.accounts(tx, after=after, limit=max(1, min(limit, 1000)))
+    rows = [
+        {
+            "account": row.id,
+            "name": row.name,
+            "state": row.state,
+            "test_available": format_amount(row.test_available),
+            "live_available": format_amount(row.live_available),
+        }
+        for row in page.rows
+    ]
+    words = "\n".join("  ".join(str(value) for value in row.values()) for row in rows) or "no accounts yet"
+    _say({"accounts": rows}, as_json, words)
+
+
+@account_app.command("suspend")
+def suspend(account: str) -> None:
+    """Refuse the account's keys and close its sockets within a second."""
+    _set_state(account, "suspended")
+
+
+@account_app.command("resume")
+def resume(account: str) -> None:
+    """Let a suspended account work again."""
+    _set_state(account, "open")
+
+
+@keys_app.command("create")
+def create_key(
+    account: str,
+    kind: Annotated[str, typer.Option(help="api or protocol")] = "api",
+    mode: Mode = "test",
+    name: str = "made on the command line",
+    scope: Annotated[
+        list[str] | None, typer.Option(help="May be given several times; none: all of the kind's")
+    ] = None,
+    expires_in_s: Annotated[int | None, typer.Option(min=1, help="Seconds until it ends by itself")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """A new key, shown this once."""
+    if kind not in ("api", "protocol") or mode not in ("test", "live"):
+        _fail("--kind is api or protocol, --mode is test or live")
+    with installation(_settings()) as (db, context), db.transaction() as tx:
+        now = context.clock.now()
+        side = access.side_of(tx, access.find_account(tx, account).id, mode)
+        ends = now + timedelta(seconds=expires_in_s) if expires_in_s else None
+        key = _new_key(tx, side, mode, kind, name, scopes=tuple(scope or ()), expires_at=ends, now=now)
+    _say({"key": key}, as_json, key)
+
+
+@keys_app.command("list")
+def list_keys(account: str, mode: Mode = "test", as_json: AsJson = False) -> None:
+    """The keys of a side, newest first."""
+    with installation(_settings()) as (db, _), db.transaction() as tx:
+        rows = access.keys(tx, access.side_of(tx, access.find_account(tx, account).id, mode))
+    keys = [
+        {
+            "id": row.id,
+            "kind": row.kind,
+            "name": row.name,
+            "last4": row.last4,
+            "revoked": row.revoked_at is not None,
+        }
+        for row in rows
+    ]
+    _say(
+        {"keys": keys},
+        as_json,
+        "\n".join("  ".join(str(value) for value in key.values()) for key in keys) or "no keys",
+    )
+
+
+@keys_app.command("revoke")
+def revoke_key(
+    account: str, key: Annotated[str, typer.Argument(help="Its id: key_…")], mode: Mode = "test"
+) -> None:
+    """End a key at once."""
+    with installation(_settings()) as (db, context), db.transaction() as tx:
+        side = access.side_of(tx, access.find_account(tx, account).id, mode)
+        access.revoke_key(tx, side=side, key=key, now=context.clock.now())
+    print(f"{key} is revoked")
+
+
+@sandbox_app.command("numbers")
+def sandbox_numbers(
+    country: Annotated[str, typer.Option(help="ISO code, such as GB")],
+    count: Annotated[int, typer.Option(min=1, max=1_000_000)],
+    as_json: AsJson = False,
+) -> None:
+    """Add fictional numbers of a country to the test side's stock."""
+    with installation(_settings()) as (db, context), db.transaction() as tx:
+        added = stock.add(tx, stock.PLAIN, country, count, context.clock.now())
+    _say({"added": added, "country": country}, as_json, f"{added} numbers added in {country}")
+
+
+@app.command()
+def prove(as_json: AsJson = False) -> None:
+    """Check the invariants on the live database; exit code 1 when one is broken."""
+    with installation(_settings()) as (db, context), db.transaction() as tx:
+        proofs = prove_books(tx, context.clock.now())
+    ok = not any(proof.broken for proof in proofs)
+    rows = [
+        {
+            "id": one.id,
+            "meaning": one.meaning,
+            "checked": one.checked,
+            "broken": one.broken,
+            "ok": not one.broken,
+        }
+        for one in proofs
+    ]
+    words = "\n".join(
+        f"{'ok    ' if row['ok'] else 'BROKEN'} {row['meaning']}: {row['checked']} checked, {row['broken']} broken"
+        for row in rows
+    )
+    _say({"ok": ok, "invariants": rows}, as_json, words)
+    raise typer.Exit(0 if ok else 1)
+
+
+def _new_key(tx: Transaction, side: int, mode: str, kind: str, name: str, **rest: Any) -> str:
+    rest = {"scopes": (), "expires_at": None} | rest
+    return access.create_key(tx, side=side, mode=mode, kind=kind, name=name, **rest)[1]
+
+
+def _set_state(account: str, state: str) -> None:
+    with installation(_settings()) as (db, _), db.transaction() as tx:
+        found = access.find_account(tx, account)
+        access.set_account_state(tx, found.id, state)
+    print(f"{found.id} is {state}")
+
+
+def _settings() -> Settings:
+    try:
+        return Settings()
+    except ValidationError as error:
+        faults = (f"ONCELINE_{str(fault['loc'][0]).upper()}: {fault['msg']}" for fault in error.errors())
+        _fail("\n".join(faults))
+
+
+def _say(facts: dict[str, Any], as_json: bool, words: str) -> None:
+    print(json.dumps(facts) if as_json else words)
+
+
+def _fail(words: str) -> NoReturn:
+    print(words, file=sys.stderr)
+    raise typer.Exit(2)
+
+
+def run() -> None:
+    """The console script: what is wrong is said in words, without a stack of frames."""
+    try:
+        app()
+    except (OncelineError, EmbeddedError, ValueError) as error:
+        print(f"onceline: {error}", file=sys.stderr)
+        sys.exit(2)

@@ -1,0 +1,1 @@
+"""Accounts (the billed party), their two sides, and who may act for them: API keys and the grants behind them."""

@@ -1,0 +1,211 @@
+"""Open accounts; create, rotate, revoke and check keys; issue and redeem socket tickets."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from datetime import datetime, timedelta
+
+from onceline.core.access.keys import hash_of, is_well_formed, new_key
+from onceline.core.access.model import Grant, check_scopes
+from onceline.core.db import Listing, Row, Transaction, load_queries, page_of
+from onceline.core.errors import (
+    AccountSuspended,
+    InvalidInput,
+    KeyExpired,
+    KeyRefused,
+    KeyRevoked,
+    LimitExceeded,
+    NotFound,
+    ScopeMissing,
+)
+from onceline.core.ids import random_id
+from onceline.core.vault import Vault, account_key
+
+_Q = load_queries(__package__)
+
+KEYS_PER_SIDE = 100
+TICKET_S = 30
+GRANTS_WORD = "grants"
+"""The wake-up that tells every process to look at its grants again."""
+
+
+def open_account(tx: Transaction, vault: Vault, name: str, now: datetime) -> str:
+    """Open an account with both sides at zero; returns its id. Its data key is durable before the first row."""
+    account = random_id("acc")
+    vault.create(account_key(account))
+    tx.run(_Q.open_account, {"account": account, "name": name, "now": now})
+    for mode in ("test", "live"):
+        tx.run(_Q.open_side, {"account": account, "mode": mode, "wallet": secrets.randbits(62)})
+    return account
+
+
+def find_account(tx: Transaction, text: str) -> Row:
+    """The account of this id or unambiguous name. Raises NotFound, InvalidInput."""
+    rows = tx.all(_Q.find_account, {"text": text})
+    if not rows:
+        raise NotFound("account", text)
+    if len(rows) > 1:
+        raise InvalidInput(f"several accounts are called {text!r}; name one by its id, such as {rows[0].id}.")
+    return rows[0]
+
+
+def accounts(tx: Transaction, *, after: str, limit: int) -> Listing:
+    return page_of(tx.all(_Q.accounts, {"after": after, "limit": limit + 1}), limit)
+
+
+def set_account_state(tx: Transaction, account: str, state: str) -> None:
+    """Open, suspend or close; every socket of the account ends within a second. Raises NotFound."""
+    if not tx.run(_Q.set_state, {"account": account, "state": state}):
+        raise NotFound("account", account)
+    tx.wake(GRANTS_WORD)
+
+
+def side_of(tx: Transaction, account: str, mode: str) -> int:
+    row = tx.one(_Q.side_of, {"account": account, "mode": mode})
+    if row is None:
+        raise NotFound("account", account)
+    return int(row.id)
+
+
+def create_key(
+    tx: Transaction,
+    *,
+    side: int,
+    mode: str,
+    kind: str,
+    name: str,
+    scopes: tuple[str, ...],
+    expires_at: datetime | None,
+    now: datetime,
+) -> tuple[str, str]:
+    """A new key; returns its id and the key itself, which is shown this once. Raises InvalidInput, LimitExceeded."""
+    count = tx.one(_Q.active_keys, {"side": side, "now": now})
+    if count and count.n >= KEYS_PER_SIDE:
+        raise LimitExceeded("Revoke a key before creating another.", limit="keys", retry_after_s=3600)
+    if expires_at is not None and expires_at <= now:
+        raise InvalidInput("expires_at lies in the past.")
+    key, key_id = new_key(mode), random_id("key")
+    tx.run(
+        _Q.create_key,
+        {
+            "id": key_id,
+            "side": side,
+            "kind": kind,
+            "name": name,
+            "hash": hash_of(key),
+            "last4": key[-4:],
+            "scopes": list(check_scopes(scopes, kind)),
+            "expires_at": expires_at,
+            "now": now,
+        },
+    )
+    return key_id, key
+
+
+def rotate_key(
+    tx: Transaction, *, side: int, mode: str, key: str, within: frozenset[str], overlap_s: int, now: datetime
+) -> tuple[str, str]:
+    """A new key with the rights of the old one, which goes on working for `overlap_s`.
+
+    `within`: the rights of who asks; nobody rotates a key into more than they have.
+    Raises NotFound, KeyRevoked, ScopeMissing.
+    """
+    old = _key_of(tx, side, key)
+    if old.revoked_at:
+        raise KeyRevoked("A revoked key cannot be rotated; create a new one.")
+    for scope in old.scopes:
+        if scope not in within:
+            raise ScopeMissing(scope)
+    made = create_key(
+        tx,
+        side=side,
+        mode=mode,
+        kind=old.kind,
+        name=old.name,
+        scopes=tuple(old.scopes),
+        expires_at=old.expires_at,
+        now=now,
+    )
+    tx.run(_Q.expire, {"grant": old.grant_id, "at": now + timedelta(seconds=overlap_s)})
+    tx.wake(GRANTS_WORD)
+    return made
+
+
+def revoke_key(tx: Transaction, *, side: int, key: str, now: datetime) -> None:
+    """End a key at once; a second call changes nothing. Raises NotFound."""
+    tx.run(_Q.revoke, {"grant": _key_of(tx, side, key).grant_id, "now": now})
+    tx.wake(GRANTS_WORD)
+
+
+def keys(tx: Transaction, side: int) -> list[Row]:
+    return tx.all(_Q.keys, {"side": side})
+
+
+def authenticate(tx: Transaction, key: str, now: datetime) -> Grant:
+    """Raises KeyRefused (malformed or unknown), KeyRevoked, KeyExpired, AccountSuspended."""
+    if not is_well_formed(key):
+        raise KeyRefused("This is not a key of this installation. Send it as: Authorization: Bearer ol_…")
+    row = tx.one(_Q.authenticate, {"hash": hash_of(key)})
+    if row is None:
+        raise KeyRefused("This key is unknown here.")
+    if row.revoked_at:
+        raise KeyRevoked("This key was revoked.")
+    if row.expires_at and row.expires_at <= now:
+        raise KeyExpired("This key has expired.")
+    if row.state != "open":
+        raise AccountSuspended(f"This account is {row.state}.")
+    if row.last_used_on != now.date():
+        tx.run(_Q.used_today, {"key": row.key, "today": now.date()})
+    return _grant(row)
+
+
+def ended_grants(tx: Transaction, grants: list[int], now: datetime) -> set[int]:
+    """Which of these may not act any more."""
+    return {row.id for row in tx.all(_Q.ended_grants, {"grants": grants, "now": now})}
+
+
+def issue_ticket(tx: Transaction, grant: Grant, now: datetime) -> str:
+    """A one-time proof for the first frame of a socket, good for TICKET_S."""
+    ticket = f"tkt_{secrets.token_urlsafe(24)}"
+    tx.run(
+        _Q.issue_ticket,
+        {"hash": _ticket_hash(ticket), "grant": grant.id, "expires_at": now + timedelta(seconds=TICKET_S)},
+    )
+    return ticket
+
+
+def redeem_ticket(tx: Transaction, ticket: str, now: datetime) -> Grant:
+    """Raises KeyRefused when it is unknown, used, too old, or its key has ended."""
+    row = tx.one(_Q.redeem_ticket, {"hash": _ticket_hash(ticket), "now": now})
+    if row is None:
+        raise KeyRefused("This ticket is unknown, used or too old; fetch a new one from socket-tickets.")
+    return _grant(row)
+
+
+def prune_tickets(tx: Transaction, now: datetime) -> int:
+    return tx.run(_Q.prune_tickets, {"now": now})
+
+
+def _ticket_hash(ticket: str) -> bytes:
+    return hashlib.sha256(ticket.encode()).digest()
+
+
+def _key_of(tx: Transaction, side: int, key: str) -> Row:
+    row = tx.one(_Q.key, {"key": key, "side": side})
+    if row is None:
+        raise NotFound("key", key)
+    return row
+
+
+def _grant(row: Row) -> Grant:
+    return Grant(
+        id=row.id,
+        account=row.account_id,
+        side=row.side,
+        mode=row.mode,
+        kind=row.kind,
+        key=row.key,
+        scopes=frozenset(row.scopes),
+        expires_at=row.expires_at,
+    )

@@ -1,0 +1,40 @@
+"""Who acts, on which side, with which rights. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from onceline.core.errors import InvalidInput, ScopeMissing
+
+SCOPES = ("orders:read", "orders:write", "balance:read", "events:read", "keys:manage", "test:messages")
+PROTOCOL_SCOPES = ("orders:read", "orders:write", "balance:read")
+"""What a key for the field's old protocols may do: they travel in query strings, so they can do less."""
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """A key (later also a session) that acts for one side of an account."""
+
+    id: int
+    account: str
+    side: int
+    mode: str
+    kind: str
+    key: str
+    scopes: frozenset[str]
+    expires_at: datetime | None
+
+    def demand(self, scope: str) -> None:
+        if scope not in self.scopes:
+            raise ScopeMissing(scope)
+
+
+def check_scopes(scopes: tuple[str, ...], kind: str) -> tuple[str, ...]:
+    """The scopes in their usual order, all of the kind's when none is named. Raises InvalidInput."""
+    allowed = PROTOCOL_SCOPES if kind == "protocol" else SCOPES
+    if unknown := sorted(set(scopes) - set(allowed)):
+        raise InvalidInput(
+            f"{unknown[0][:40]!r} is not a scope of {kind} keys; choose from {', '.join(allowed)}."
+        )
+    return tuple(scope for scope in allowed if not scopes or scope in scopes)

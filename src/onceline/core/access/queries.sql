@@ -1,0 +1,96 @@
+-- name: open_account
+insert into accounts (id, name, opened_at) values (%(account)s, %(name)s, %(now)s)
+
+-- name: open_side
+insert into sides (account_id, mode, wallet) values (%(account)s, %(mode)s, %(wallet)s)
+
+-- name: find_account
+-- By id, or by name when it is the only one of that name.
+select id, name, state, opened_at from accounts where id = %(text)s or name = %(text)s order by id limit 2
+
+-- name: accounts
+select a.id, a.name, a.state, a.opened_at,
+       max(s.available) filter (where s.mode = 'test') as test_available,
+       max(s.available) filter (where s.mode = 'live') as live_available
+from (select * from accounts where id > %(after)s order by id limit %(limit)s) a
+join sides s on s.account_id = a.id
+group by a.id, a.name, a.state, a.opened_at
+order by a.id
+
+-- name: set_state
+update accounts set state = %(state)s where id = %(account)s
+
+-- name: side_of
+select id from sides where account_id = %(account)s and mode = %(mode)s
+
+-- name: create_key
+with made as (
+    insert into grants (side_id, kind, created_at, expires_at)
+    values (%(side)s, 'key', %(now)s, %(expires_at)s)
+    returning id
+)
+insert into api_keys (id, grant_id, kind, name, hash, last4, scopes)
+select %(id)s, made.id, %(kind)s, %(name)s, %(hash)s, %(last4)s, %(scopes)s
+from made
+
+-- name: authenticate
+select g.id, s.account_id, s.id as side, s.mode, k.id as key, k.kind, k.scopes, k.last_used_on, g.expires_at,
+       g.revoked_at, a.state
+from api_keys k
+join grants g on g.id = k.grant_id
+join sides s on s.id = g.side_id
+join accounts a on a.id = s.account_id
+where k.hash = %(hash)s
+
+-- name: used_today
+update api_keys set last_used_on = %(today)s where id = %(key)s and last_used_on is distinct from %(today)s
+
+-- name: keys
+-- The keys of a side, newest first. Index grants_by_side; a side has at most 100 keys.
+select k.id, k.kind, k.name, k.last4, k.scopes, k.last_used_on, g.created_at, g.expires_at, g.revoked_at, g.id as grant_id
+from api_keys k join grants g on g.id = k.grant_id
+where g.side_id = %(side)s
+order by g.id desc
+
+-- name: active_keys
+select count(*) as n
+from api_keys k join grants g on g.id = k.grant_id
+where g.side_id = %(side)s and g.revoked_at is null and (g.expires_at is null or g.expires_at > %(now)s)
+
+-- name: key
+select k.id, k.kind, k.name, k.last4, k.scopes, k.last_used_on, g.created_at, g.expires_at, g.revoked_at, g.id as grant_id
+from api_keys k join grants g on g.id = k.grant_id
+where k.id = %(key)s and g.side_id = %(side)s
+
+-- name: revoke
+update grants set revoked_at = %(now)s where id = %(grant)s and revoked_at is null
+
+-- name: expire
+-- Let a grant end at an instant, never later than it would have.
+update grants set expires_at = least(expires_at, %(at)s) where id = %(grant)s and revoked_at is null
+
+-- name: ended_grants
+-- Which of these grants no longer act: revoked, expired, or of an account that is not open.
+select g.id
+from grants g join sides s on s.id = g.side_id join accounts a on a.id = s.account_id
+where g.id = any(%(grants)s) and (g.revoked_at is not null or g.expires_at <= %(now)s or a.state <> 'open')
+
+-- name: issue_ticket
+insert into socket_tickets (hash, grant_id, expires_at) values (%(hash)s, %(grant)s, %(expires_at)s)
+
+-- name: redeem_ticket
+-- One-time: the row goes with the first use.
+with used as (
+    delete from socket_tickets where hash = %(hash)s returning grant_id, expires_at
+)
+select g.id, s.account_id, s.id as side, s.mode, k.id as key, k.kind, k.scopes, g.expires_at
+from used u
+join grants g on g.id = u.grant_id
+join api_keys k on k.grant_id = g.id
+join sides s on s.id = g.side_id
+join accounts a on a.id = s.account_id
+where u.expires_at > %(now)s and g.revoked_at is null and (g.expires_at is null or g.expires_at > %(now)s)
+  and a.state = 'open'
+
+-- name: prune_tickets
+delete from socket_tickets where expires_at < %(now)s

@@ -1,0 +1,1 @@
+"""What can be ordered: countries, services, pools, offers and their prices."""

@@ -1,0 +1,120 @@
+"""PostgreSQL: named statements from `.sql` files, one transaction helper, a bounded pool.
+
+A door opens `Database.transaction()`, calls commands with the open `Transaction`, and leaves: commit, then the wake-ups
+that the commands asked for. Every wait has a deadline: connection 3 s, lock 2 s, statement 10 s. What PostgreSQL answers
+to a lost server or a lost lock becomes `DatabaseAway` or `Busy`; nothing else is caught.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from importlib import resources
+from types import SimpleNamespace
+from typing import Any, NamedTuple
+
+import psycopg
+from psycopg import errors as pg
+from psycopg.rows import namedtuple_row
+from psycopg_pool import ConnectionPool, PoolTimeout
+
+from onceline.core.errors import Busy, DatabaseAway
+from onceline.core.wake import Bell
+
+Row = Any
+"""A named tuple with the statement's columns."""
+
+_OPTIONS = "-c lock_timeout=2000 -c statement_timeout=10000 -c idle_in_transaction_session_timeout=20000 -c timezone=UTC -c jit=off"
+_NAME = re.compile(r"^-- name: (\w+)$", re.MULTILINE)
+
+
+def load_queries(package: str) -> SimpleNamespace:
+    """The statements of `queries.sql` in `package`, by the names that their `-- name:` lines give."""
+    text = resources.files(package).joinpath("queries.sql").read_text(encoding="utf-8")
+    pieces = _NAME.split(text)
+    return SimpleNamespace(**dict(zip(pieces[1::2], (piece.strip() for piece in pieces[2::2]), strict=True)))
+
+
+class Transaction:
+    """An open transaction as commands see it. `wake` gathers the words to ring after the commit."""
+
+    def __init__(self, connection: psycopg.Connection[Row]) -> None:
+        self._connection = connection
+        self.words: set[str] = set()
+
+    def one(self, statement: str, params: Mapping[str, Any] | None = None) -> Row | None:
+        return self._connection.execute(statement, params).fetchone()
+
+    def all(self, statement: str, params: Mapping[str, Any] | None = None) -> list[Row]:
+        return self._connection.execute(statement, params).fetchall()
+
+    def run(self, statement: str, params: Mapping[str, Any] | None = None) -> int:
+        """Execute, and return how many rows were changed."""
+        return self._connection.execute(statement, params).rowcount
+
+    def wake(self, word: str) -> None:
+        self.words.add(word)
+
+
+class Listing(NamedTuple):
+    """One page of a list; `next` is the cursor of the page after it, None on the last."""
+
+    rows: list[Row]
+    next: int | None
+
+
+def page_of(rows: list[Row], limit: int, cursor: str = "id") -> Listing:
+    """Cut a result fetched with `limit + 1` rows into a page."""
+    if len(rows) <= limit:
+        return Listing(rows, None)
+    return Listing(rows[:limit], getattr(rows[limit - 1], cursor))
+
+
+class Database:
+    """A pool of at most `size` connections, and the bell that rings after commits."""
+
+    def __init__(self, conninfo: str, *, size: int = 4, name: str = "onceline") -> None:
+        self.conninfo = psycopg.conninfo.make_conninfo(conninfo, application_name=name)
+        self.bell = Bell(self.conninfo)
+        self.size = size
+        self._pool: ConnectionPool[psycopg.Connection[Row]] = ConnectionPool(
+            psycopg.conninfo.make_conninfo(self.conninfo, options=_OPTIONS, connect_timeout=3),
+            kwargs={"row_factory": namedtuple_row, "prepare_threshold": 2},
+            min_size=1,
+            max_size=size,
+            timeout=3,
+            open=False,
+        )
+
+    def open(self) -> None:
+        self._pool.open()
+        self.bell.start()
+
+    def close(self) -> None:
+        self.bell.close()
+        self._pool.close(timeout=3)
+
+    def __enter__(self) -> Database:
+        self.open()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @contextmanager
+    def transaction(self) -> Iterator[Transaction]:
+        """Commit at the end, roll back on any error, then ring. Raises DatabaseAway, Busy.
+
+        After DatabaseAway at the commit the outcome is unknown: an idempotency key answers it.
+        """
+        try:
+            with self._pool.connection() as connection:
+                transaction = Transaction(connection)
+                yield transaction
+        except (pg.LockNotAvailable, pg.DeadlockDetected, pg.QueryCanceled) as error:
+            raise Busy from error
+        except (psycopg.OperationalError, PoolTimeout) as error:
+            self._pool.check()
+            raise DatabaseAway from error
+        self.bell.ring(transaction.words)

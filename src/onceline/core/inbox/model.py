@@ -1,0 +1,35 @@
+"""The one shape in which every supplier hands a message over. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+LONGEST_TEXT = 10_000
+"""Characters; a real SMS of 255 parts is about 39,000 septets, but no service writes one. What is longer is cut."""
+LONGEST_SENDER = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One part of a split SMS: `index` counts from 1 to `total`; `reference` is the sender's."""
+
+    reference: int
+    index: int
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
+class Inbound:
+    """A message as a supplier delivered it. `received_at` is our own stamp at first contact, never the supplier's.
+
+    `supplier_message_id` with `supplier` is what duplicates are known by. `number` is E.164.
+    """
+
+    supplier: str
+    supplier_message_id: str
+    number: str
+    sender: str
+    text: str
+    received_at: datetime
+    part: Part | None = None

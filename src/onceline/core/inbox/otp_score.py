@@ -1,0 +1,283 @@
+"""Weighs the candidates of a message against the words around them.
+
+Promises: a number is a code only when words say so; a labelled number (order, card, phone, amount, minutes) never is
+unless a code word stands closer. Prefers no code to a doubtful one. Pure, bounded.
+"""
+
+import re
+from bisect import bisect_right
+from dataclasses import dataclass
+
+from onceline.core.inbox.otp_candidates import Candidate
+from onceline.core.inbox.otp_text import Folded
+from onceline.core.inbox.otp_words import Word
+
+ENOUGH = 5.0
+_NEAR = 14
+_MOST = 24
+_CURRENCY = "$€£¥₹₽₺₴₸₦₩฿₫₭₮₱₪₾֏৳៛￥₼"
+_BREAK = re.compile(r"[.!?…]+(?=\s)|[。！？؟।॥۔።။](?!$)|[.!?](?=[^\W\d_ ])")
+_MARK_BEFORE = re.compile(r"(?:[:=>\"'(\[【「『<]|(?<=\s)-) *[\"'(\[【「『<*]*$|\n *$|[\"'(\[【「『*]$")
+_MARK_AFTER = re.compile(r"^[\"')\]】」』*]*\s*(?:-|:|\(|,|，|\n|=)")
+_LEADS = frozenset("】].!？。>:")
+_OPEN = re.compile(r"[\"'(\[【「『*<]$")
+_CLOSE = re.compile(r"^[\"')\]】」』*>]")
+_STOP = re.compile(
+    r"(?:\bstop|\bhelp|\bunsub|\btext|\breply|\bsend|\btxt|\breport|\bforward|\bketik|\bsoan|\bsms)\b[^.\n]{0,24}(?:to|ke|a|au|al|an|gui|до|на|no|till|til|naar|do) *$"
+)
+_HOTLINE = re.compile(r"^(?:1[89]00|0?800|0?850|0?900|400|444|19\d\d)\d{4,7}$")
+_YEAR = re.compile(r"^(?:19[5-9]|20[0-4])\d$|^25[67]\d$|^14[0-4]\d$")
+_LENGTHS = {3: -1.5, 4: 0.5, 5: 0.6, 6: 1.2, 7: 0.4, 8: 0.6, 9: -1.2, 10: -1.2}
+_BASE = {"strong": 6.0, "code": 5.0, "action": 3.0}
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A folded message with its words and candidates."""
+
+    text: Folded
+    words: tuple[Word, ...]
+    candidates: tuple[Candidate, ...]
+    roles: frozenset[str]
+    ends: tuple[int, ...]
+
+    @classmethod
+    def of(cls, text: Folded, words: list[Word], candidates: tuple[Candidate, ...]) -> "Message":
+        ends = tuple(word.end for word in words)
+        return cls(text, tuple(words), candidates, frozenset(word.role for word in words), ends)
+
+    def has(self, role: str) -> bool:
+        return role in self.roles
+
+    def before(self, at: int) -> tuple[Word, ...]:
+        """The last words that end at or before a position."""
+        count = bisect_right(self.ends, at)
+        return self.words[max(0, count - _NEAR) : count]
+
+    def after(self, at: int) -> tuple[Word, ...]:
+        """The first words that start at or behind a position."""
+        count = bisect_right(self.ends, at)
+        return tuple(word for word in self.words[count : count + _NEAR] if word.start >= at)
+
+
+@dataclass(frozen=True, slots=True)
+class Weighed:
+    """A candidate, its score and whether a code word stands right beside it."""
+
+    candidate: Candidate
+    score: float
+
+
+def best(message: Message) -> Weighed | None:
+    """The candidate most likely to be the code, or None when none is likely enough."""
+    live = [c for c in message.candidates if not _ruled_out(message, c)][:_MOST]
+    if not live:
+        return None
+    weighed = [Weighed(c, _weigh(message, c, live)) for c in live]
+    top = max(weighed, key=lambda w: (round(w.score, 3), -w.candidate.start))
+    return top if top.score >= _bar(message) else None
+
+
+def _bar(message: Message) -> float:
+    """Promotions and notices of a change need a plainer code than other messages."""
+    if message.has("promo") and not message.has("strong"):
+        return ENOUGH + 4.0
+    if message.has("notice") and not message.has("strong"):
+        return ENOUGH + 1.0
+    return ENOUGH
+
+
+def _ruled_out(message: Message, c: Candidate) -> bool:
+    plain, low = message.text.plain, message.text.low
+    left, right = plain[max(0, c.start - 3) : c.start], plain[c.end : c.end + 3]
+    if (left.rstrip()[-1:] in _CURRENCY and left.strip()) or (
+        right.lstrip()[:1] in _CURRENCY and right.strip()
+    ):
+        return True
+    if (right.lstrip()[:1] in "%٪％" and right.strip()) or left[-1:] == "+":
+        return True
+    if c.kind != "letters" and (_counted(message, c) or _labelled(message, c)):
+        return True
+    return bool(_STOP.search(low[max(0, c.start - 45) : c.start]))
+
+
+def _counted(message: Message, c: Candidate) -> bool:
+    """Money before it, or money, minutes, points and the like after it."""
+    low = message.text.low
+    for word in message.before(c.start)[-2:]:
+        if (
+            word.role == "money"
+            and c.start - word.end <= 2
+            and low[word.end : c.start].strip() in {"", ".", ":"}
+        ):
+            return True
+    for word in message.after(c.end)[:1]:
+        if word.role in {"unit", "money"} and word.start - c.end <= 1:
+            return not _tight(message, c)
+    return False
+
+
+def _tight(message: Message, c: Candidate) -> bool:
+    """A code word ends right before the candidate, with at most a sign between."""
+    before = [w for w in message.before(c.start) if w.role != "link"]
+    if not before or before[-1].role not in {"strong", "code"}:
+        return False
+    return len(message.text.low[before[-1].end : c.start].strip(" :=-\"'([【")) <= 4
+
+
+def _labelled(message: Message, c: Candidate) -> bool:
+    """The nearest word before it says that it is another number."""
+    low = message.text.low
+    before = [w for w in message.before(c.start) if w.role not in {"link", "warn"}]
+    if not before:
+        return False
+    word = before[-1]
+    gap = low[word.end : c.start]
+    if any(char.isdigit() for char in gap) or len(gap) > 16 or _BREAK.search(gap):
+        return False
+    if word.role == "number":
+        return not (
+            len(before) > 1 and before[-2].role in {"strong", "code"} and word.start - before[-2].end <= 1
+        )
+    if word.role in {"label", "hide"}:
+        return not (word.role == "label" and "\n" in gap and len(c.value) >= 4 and gap.strip() == "")
+    return word.role == "soft" and gap.strip(" .#") == "" and word.end - word.start > 2
+
+
+def _weigh(message: Message, c: Candidate, live: list[Candidate]) -> float:
+    linked = [_link(message, c, mark, live) for mark in _near(message, c)]
+    if not linked:
+        return _alone(message, c, live)
+    linked.sort(reverse=True)
+    score = linked[0] + 0.15 * max(0.0, linked[1] if len(linked) > 1 else 0.0)
+    return score + _shape(message, c) + _place(message, c) + _lonely(message, c, live)
+
+
+def _near(message: Message, c: Candidate) -> list[Word]:
+    before = [word for word in message.before(c.start) if word.role in _BASE]
+    after = [word for word in message.after(c.end) if word.role in _BASE]
+    return before[-5:] + after[:3]
+
+
+def _link(message: Message, c: Candidate, mark: Word, live: list[Candidate]) -> float:
+    low = message.text.low
+    before = mark.end <= c.start
+    left, right = (mark.end, c.start) if before else (c.end, mark.start)
+    gap = low[left:right]
+    others = sum(1 for o in live if o.start >= left and o.end <= right and o.value != c.value)
+    breaks = min(2, len(_BREAK.findall(gap))) + 0.3 * min(2, gap.count("\n"))
+    score = _BASE[mark.role] - min(len(gap) / 40, 3.0) - (2.0 if before else 3.0) * breaks - 1.8 * others
+    if before:
+        score += _before(message, c, mark, gap)
+    else:
+        score += _after(message, c, gap)
+    return score
+
+
+def _before(message: Message, c: Candidate, mark: Word, gap: str) -> float:
+    score = 0.0
+    floor = mark.start - 60 if _BREAK.search(gap) else mark.end
+    if any(w.role == "warn" and w.start >= floor for w in message.before(c.start)):
+        score -= 1.5
+    if _MARK_BEFORE.search(message.text.plain, max(0, c.start - 5), c.start) or _link_word(message, c):
+        score += 1.5
+    if mark.role == "action" and len(gap) <= 3:
+        score += 1.5
+    return score
+
+
+def _link_word(message: Message, c: Candidate) -> bool:
+    last = message.before(c.start)[-1:]
+    return any(w.role == "link" and not message.text.low[w.end : c.start].strip(" :\"'([") for w in last)
+
+
+def _after(message: Message, c: Candidate, gap: str) -> float:
+    plain = message.text.plain
+    score = -0.5
+    linked = any(
+        w.role == "link" and not message.text.low[c.end : w.start].strip(" \"')]】")
+        for w in message.after(c.end)[:1]
+    )
+    if linked or _MARK_AFTER.search(plain[c.end : c.end + 4]) or len(gap.strip()) == 0:
+        score += 1.0
+    lead = plain[max(0, c.start - 12) : c.start].strip(" \n\"'([【*<>#:")
+    if (c.start <= 12 and not lead) or plain[max(0, c.start - 4) : c.start].rstrip(" \"'([*")[-1:] in _LEADS:
+        score += 0.8
+    if plain[max(0, c.start - 4) : c.start].rstrip()[-1:] in {":", "】", "]"}:
+        score += 0.7
+    return score
+
+
+def _shape(message: Message, c: Candidate) -> float:
+    if c.kind == "mixed":
+        return _mixed_shape(c.value) + (0.9 if _tight(message, c) and not message.has("promo") else 0.0)
+    if c.kind == "letters":
+        return -0.5
+    length = sum(char.isdigit() for char in c.value)
+    score = _LENGTHS.get(length, -2.0)
+    if (length >= 9 or length == 3) and _tight(message, c):
+        score += 0.8
+    if c.kind == "digits" and _YEAR.match(c.value):
+        score -= 1.5
+    if _HOTLINE.match(c.value):
+        score -= 2.0
+    return score
+
+
+def _mixed_shape(value: str) -> float:
+    digits = sum(char.isdigit() for char in value)
+    if value.isupper() or value.islower():
+        return -0.6 if digits >= 1 and len(value) >= 5 else -1.2
+    return -1.8
+
+
+def _place(message: Message, c: Candidate) -> float:
+    plain = message.text.plain
+    score = 0.0
+    if _own_line(plain, c):
+        score += 1.5
+    if _OPEN.search(plain[max(0, c.start - 1) : c.start]) and _CLOSE.search(plain[c.end : c.end + 1]):
+        score += 0.7
+    if sum(1 for o in message.candidates if o.value == c.value) > 1:
+        score += 1.0
+    soft = message.before(c.start)
+    if soft and soft[-1].role == "soft" and c.start - soft[-1].end <= 2:
+        score -= 1.0
+    return score
+
+
+def _own_line(plain: str, c: Candidate) -> bool:
+    left = plain.rfind("\n", 0, c.start) + 1
+    right = plain.find("\n", c.end)
+    right = len(plain) if right < 0 else right
+    return (
+        not plain[left : c.start].strip(" *\"'-:.")
+        and not plain[c.end : right].strip(" *\"'-:.")
+        and "\n" in plain
+    )
+
+
+def _lonely(message: Message, c: Candidate, live: list[Candidate]) -> float:
+    """The only number in a message that speaks of a code is that code, however far the word."""
+    if len({o.value for o in live}) > 1 or not 4 <= len(c.value) <= 8 or c.kind in {"mixed", "letters"}:
+        return 0.0
+    if message.has("strong") and not message.has("promo") and not message.has("notice"):
+        return 1.8 if len(c.value) >= 5 else 0.8
+    if message.has("code") and not message.has("promo") and not message.has("notice"):
+        return 1.0 if len(c.value) >= 5 else 0.3
+    return 0.0
+
+
+def _alone(message: Message, c: Candidate, live: list[Candidate]) -> float:
+    """Without any code word only a message that is nothing but a name and a code has one."""
+    plain = message.text.plain
+    if len(live) > 1 or c.kind in {"mixed", "letters"} or not 4 <= len(c.value) <= 8 or _YEAR.match(c.value):
+        return 0.0
+    if message.roles & {"label", "money", "promo", "hide", "notice"}:
+        return 0.0
+    rest = (plain[: c.start] + plain[c.end :]).strip(" :-.\n[]【】()<>#*\"'")
+    if not rest:
+        return 6.0 if plain[c.end :].strip() != "-" else 0.0
+    named = len(rest) <= 20 and len(rest.split()) <= 2 and not any(char.isdigit() for char in rest)
+    framed = plain[: c.start].rstrip()[-1:] in ":-】]" or not plain[: c.start].strip()
+    return 5.0 if named and framed and plain[c.end :].strip(" .") == "" and plain[: c.start].strip() else 0.0

@@ -1,0 +1,72 @@
+"""Moves of money. Each takes the side's row last and once; see the lock order in docs/explain/money.md."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from onceline.core.db import Listing, Row, Transaction, load_queries, page_of
+from onceline.core.errors import InsufficientBalance, NotFound
+from onceline.core.ledger.model import AVAILABLE, REVENUE, Balance, Movement
+
+_Q = load_queries(__package__)
+_NEWEST = 2**63 - 1
+
+
+def deposit(tx: Transaction, side: int, amount: int, source: str, now: datetime) -> int:
+    """Credit `amount` micro-units from the house account `source`; returns the seq for the event. Raises NotFound."""
+    row = tx.one(_Q.deposit, {"side": side, "amount": amount, "source": source, "now": now})
+    if row is None:
+        raise NotFound("account")
+    return int(row.seq)
+
+
+def advance(tx: Transaction, side: int, movement: Movement) -> Row:
+    """Change the side's row; returns seq (of the last event), wallet and mode. Raises InsufficientBalance for a hold."""
+    row = tx.one(
+        _Q.advance_side,
+        {
+            "side": side,
+            "hold": movement.hold,
+            "capture": movement.capture,
+            "release": movement.release,
+            "closed": movement.closed,
+            "events": movement.events,
+        },
+    )
+    if row is None:
+        available = tx.one(_Q.available, {"side": side})
+        raise InsufficientBalance(movement.hold - (available.available if available else 0))
+    return row
+
+
+def hold(tx: Transaction, side_row: Row, amount: int, now: datetime) -> int:
+    """Record a hold whose figures `advance` has moved; returns its transfer id."""
+    transfer = tx.one(_Q.next_transfer)
+    assert transfer is not None
+    tx.run(
+        _Q.hold,
+        {"id": transfer.id, "mode": side_row.mode, "wallet": side_row.wallet, "amount": amount, "now": now},
+    )
+    return int(transfer.id)
+
+
+def capture(tx: Transaction, holds: Sequence[int], now: datetime) -> None:
+    tx.run(_Q.end_holds, {"kind": "capture", "credit": REVENUE, "holds": list(holds), "now": now})
+
+
+def release(tx: Transaction, holds: Sequence[int], now: datetime) -> None:
+    tx.run(_Q.end_holds, {"kind": "release", "credit": AVAILABLE, "holds": list(holds), "now": now})
+
+
+def balance(tx: Transaction, side: int) -> Balance:
+    row = tx.one(_Q.balance, {"side": side})
+    if row is None:
+        raise NotFound("account")
+    return Balance(row.available, row.held, row.currency, row.mode)
+
+
+def statement(tx: Transaction, side: int, *, before: int | None, limit: int) -> Listing:
+    """Transfers newest first; `before` is the cursor that the page before this one gave."""
+    rows = tx.all(_Q.statement, {"side": side, "before": before or _NEWEST, "limit": limit + 1})
+    return page_of(rows, limit)

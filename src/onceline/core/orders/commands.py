@@ -1,0 +1,237 @@
+"""What customers and clocks do to orders. Lock order everywhere: number, order, the side's row last."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import NamedTuple
+
+from onceline.core.db import Row, Transaction
+from onceline.core.errors import (
+    IdempotencyConflict,
+    InsufficientBalance,
+    InvalidInput,
+    LimitExceeded,
+    NotFound,
+    OutOfStock,
+    PriceTooLow,
+    ProhibitedService,
+    Refusal,
+)
+from onceline.core.ledger import store as ledger
+from onceline.core.orders import model, store
+from onceline.core.orders.changes import CALLS_WORD, apply
+from onceline.core.orders.context import Context
+from onceline.core.orders.model import Change, Order
+from onceline.core.orders.settle import settle_number
+from onceline.core.outbox.store import Draft, append, wake_word
+
+NO_LIMIT = 2**31 - 1
+
+
+@dataclass(frozen=True, slots=True)
+class OrderRequest:
+    """`max_price` in micro-units; `duration_s` for rentals; `number` takes one again that this side had before."""
+
+    service: str
+    country: str
+    kind: str = model.ACTIVATION
+    pool: str | None = None
+    network: str | None = None
+    max_price: int | None = None
+    duration_s: int = 0
+    number: str | None = None
+    client_reference: str | None = None
+
+
+class Placed(NamedTuple):
+    """Orders as they were created; `replayed` when the idempotency key had been used for this very request."""
+
+    orders: list[int]
+    replayed: bool
+
+
+def place(
+    tx: Transaction,
+    context: Context,
+    side: int,
+    requests: Sequence[OrderRequest],
+    idempotency_key: str | None,
+) -> Placed:
+    """Place all of the orders or none.
+
+    Raises IdempotencyConflict, OutOfStock, InsufficientBalance, PriceTooLow, ProhibitedService, LimitExceeded,
+    InvalidInput, and NotFound for an unknown service, country or pool.
+    """
+    now = context.clock.now()
+    serials: Sequence[int | None] = [None] * len(requests)
+    if idempotency_key is not None:
+        claim = _claim(tx, context, side, idempotency_key, [asdict(one) for one in requests], len(requests))
+        if claim.replayed:
+            return Placed(store.ids_of_serials(tx, claim.serials), replayed=True)
+        serials = claim.serials
+    ids = [
+        _place_one(tx, context, side, one, serial, now) for one, serial in zip(requests, serials, strict=True)
+    ]
+    tx.wake(wake_word(side))
+    return Placed(ids, replayed=False)
+
+
+class _Claim(NamedTuple):
+    serials: Sequence[int]
+    replayed: bool
+
+
+def _claim(tx: Transaction, context: Context, side: int, key: str, request: object, orders: int) -> _Claim:
+    """Take the key for this request, in the transaction of its effect. A rival with the same key waits for our commit.
+
+    Raises IdempotencyConflict when the key was used for another request, Busy when a rival takes too long.
+    """
+    text = json.dumps(request, sort_keys=True).encode()
+    request_hash = hashlib.blake2b(text, key=context.installation.secret, digest_size=32).digest()
+    claimed = tx.one(
+        store.Q.claim_key,
+        {"side": side, "key": key, "request": request_hash, "count": orders, "now": context.clock.now()},
+    )
+    if claimed is not None:
+        return _Claim(claimed.serials, replayed=False)
+    known = tx.one(store.Q.known_key, {"side": side, "key": key})
+    if known is None or bytes(known.request) != request_hash:
+        raise IdempotencyConflict
+    return _Claim(known.serials, replayed=True)
+
+
+def _place_one(
+    tx: Transaction, context: Context, side: int, wanted: OrderRequest, serial: int | None, now: datetime
+) -> int:
+    _check(wanted)
+    terms = context.terms
+    rental = wanted.kind == model.RENTAL
+    row = tx.one(
+        store.Q.place,
+        {
+            **{name: getattr(wanted, name) for name in wanted.__slots__},
+            "max_price": NO_LIMIT * 10**6 if wanted.max_price is None else wanted.max_price,
+            "side": side,
+            "serial": serial,
+            "now": now,
+            "window_s": terms.window_s,
+            "cancel_lock_s": terms.cancel_lock_s,
+            "cancel_for_s": terms.rental_cancel_s if rental else NO_LIMIT,
+            "live_orders": terms.live_orders or NO_LIMIT,
+        },
+    )
+    assert row is not None
+    if row.outcome != "placed":
+        raise _refusal(row, wanted)
+    if row.tells:
+        tx.wake(CALLS_WORD)
+    return int(row.id)
+
+
+def _check(wanted: OrderRequest) -> None:
+    if wanted.kind == model.ACTIVATION and wanted.service == "full":
+        raise InvalidInput(
+            "The service 'full' (all messages) is sold as a rental only; set kind to 'rental'."
+        )
+    if (wanted.kind == model.RENTAL) != (wanted.duration_s > 0):
+        raise InvalidInput(
+            "A rental needs a duration, an activation has none; catalog/offers lists the durations."
+        )
+
+
+def _refusal(row: Row, wanted: OrderRequest) -> Refusal:
+    match row.outcome:
+        case "insufficient_balance":
+            return InsufficientBalance(row.figure)
+        case "price_too_low":
+            return PriceTooLow(row.figure)
+        case "prohibited_service":
+            return ProhibitedService(wanted.service)
+        case "limit_exceeded":
+            detail = f"{row.figure} orders are live; finish or cancel one, or wait for one to end."
+            return LimitExceeded(detail, limit="live_orders", retry_after_s=60)
+        case "unknown_service" | "unknown_country" | "unknown_pool" as outcome:
+            what = outcome.removeprefix("unknown_")
+            return NotFound(what, getattr(wanted, what))
+    return OutOfStock()
+
+
+def cancel(tx: Transaction, context: Context, side: int, order_id: int) -> Order:
+    """Release what is held. A message that reached us before counts first, also if it waits to be read.
+
+    Raises NotFound, OrderClosed, NumberPending, MessageReceived, CancelTooEarly, CancelTooLate.
+    """
+    return _transition(tx, context, side, order_id, model.cancel)
+
+
+def finish(tx: Transaction, context: Context, side: int, order_id: int) -> Order:
+    """Close an order whose code has come. Raises NotFound, OrderClosed, NoMessage."""
+    return _transition(tx, context, side, order_id, model.finish)
+
+
+def resend(tx: Transaction, context: Context, side: int, order_id: int) -> Order:
+    """Wait for one more message, free. Raises NotFound, OrderClosed, NoMessage."""
+    return _transition(tx, context, side, order_id, model.resend)
+
+
+def expire(tx: Transaction, context: Context, order_id: int) -> bool:
+    """End an order whose time is over; False when somebody else did. What T1 stored for it is read first."""
+    now = context.clock.now()
+    order = _locked_and_settled(tx, context, order_id, None)
+    if not order.is_live or order.expires_at > now:
+        return False
+    apply(tx, context, order, model.expire(order, now), now)
+    return True
+
+
+def extend(
+    tx: Transaction, context: Context, side: int, order_id: int, duration_s: int, idempotency_key: str | None
+) -> Order:
+    """Lengthen a rental for a hold of its own; the same key extends once.
+
+    Raises NotFound, OrderClosed, InvalidInput, InsufficientBalance, IdempotencyConflict.
+    """
+    now = context.clock.now()
+    if (
+        idempotency_key
+        and _claim(tx, context, side, idempotency_key, ["extend", order_id, duration_s], 0).replayed
+    ):
+        return store.order(tx, order_id, side)
+    order = _locked_and_settled(tx, context, order_id, side)
+    priced = tx.one(store.Q.extension_price, {"id": order_id, "duration_s": duration_s})
+    if order.kind == model.RENTAL and (priced is None or priced.amount is None):
+        raise InvalidInput("This duration is not sold for this rental; catalog/offers lists the durations.")
+    change = model.extend(order, priced.amount if priced else 0, duration_s, now)
+    row = ledger.advance(tx, side, change.movement)
+    hold = ledger.hold(tx, row, change.movement.hold, now)
+    if change.movement.capture:
+        ledger.capture(tx, [hold], now)
+    tx.run(
+        store.Q.add_extension,
+        {"hold": hold, "id": order_id, "amount": change.movement.hold, "duration_s": duration_s, "now": now},
+    )
+    store.write(tx, change.order)
+    append(tx, side, row.seq, [Draft(change.events[0], order_id, change.order.revision)], now)
+    return change.order
+
+
+def _transition(
+    tx: Transaction, context: Context, side: int, order_id: int, step: Callable[[Order, datetime], Change]
+) -> Order:
+    now = context.clock.now()
+    order = _locked_and_settled(tx, context, order_id, side)
+    change = step(order, now)
+    apply(tx, context, order, change, now)
+    return change.order
+
+
+def _locked_and_settled(tx: Transaction, context: Context, order_id: int, side: int | None) -> Order:
+    """The order under its number's lock, with every stored message of that number decided."""
+    order = store.locked(tx, order_id, side)
+    if order.number_id is not None and settle_number(tx, context, order.number_id):
+        return store.order(tx, order_id, side)
+    return order

@@ -1,0 +1,55 @@
+"""What every command on orders needs beside the open transaction, gathered once at a door's start."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from onceline.core.catalog.model import Service, load_services
+from onceline.core.clock import Clock
+from onceline.core.db import Database
+from onceline.core.ids import OpaqueIds
+from onceline.core.inbox.recognise import ServiceBook
+from onceline.core.orders.model import Terms
+from onceline.core.vault import Vault
+
+
+@dataclass(frozen=True, slots=True)
+class Installation:
+    """The row that names this installation. `secret` keys hashes and permutations."""
+
+    currency: str
+    secret: bytes
+
+    @property
+    def message_ids(self) -> OpaqueIds:
+        return OpaqueIds("msg_", self.secret)
+
+    @property
+    def transfer_ids(self) -> OpaqueIds:
+        return OpaqueIds("tr_", self.secret)
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    clock: Clock
+    vault: Vault
+    terms: Terms
+    installation: Installation
+    book: ServiceBook
+    prohibited: frozenset[str] = field(default_factory=lambda: _slugs(lambda service: service.prohibited))
+    unburnable: frozenset[str] = field(
+        default_factory=lambda: _slugs(lambda service: service.category == "test")
+    )
+    """Test services belong to nobody, so a number that served one may serve it again."""
+
+
+def _slugs(chosen: Callable[[Service], bool]) -> frozenset[str]:
+    return frozenset(service.slug for service in load_services() if chosen(service))
+
+
+def load_installation(db: Database) -> Installation:
+    with db.transaction() as tx:
+        row = tx.one("select currency, message_key from installation")
+    assert row is not None, "migrate writes it"
+    return Installation(row.currency, bytes(row.message_key))

@@ -1,0 +1,180 @@
+-- name: claim_key
+-- Take the idempotency key with the serials that its orders will have; nothing comes back when the key is known.
+insert into idempotency (side_id, key, request, serials, made_at)
+select %(side)s, %(key)s, %(request)s, array(select nextval('order_serials') from generate_series(1, %(count)s)), %(now)s
+on conflict (side_id, key) do nothing
+returning serials
+
+-- name: known_key
+select request, serials from idempotency where side_id = %(side)s and key = %(key)s
+
+-- name: place
+select outcome, figure, id, tells
+from place_order(%(side)s, %(serial)s, %(kind)s, %(service)s, %(country)s, %(pool)s, %(network)s, %(max_price)s,
+                 %(duration_s)s, %(number)s, %(client_reference)s, %(now)s, %(window_s)s, %(cancel_lock_s)s,
+                 %(cancel_for_s)s, %(live_orders)s)
+
+-- name: by_id
+-- An order of a side. Primary key.
+select o.id, o.serial, o.side_id as side, d.account_id as account, o.kind, o.state, s.slug as service, o.country,
+       p.slug as pool, o.network, p.asks as asked, p.tells, o.number_id, o.e164, o.e164_sealed, o.price,
+       case when o.kind = 'rental' then (select coalesce(sum(x.amount), 0)::bigint from extensions x where x.order_id = o.id)
+            else 0 end as extended,
+       o.hold_id, o.money, o.created_at, o.ends_at, o.expires_at, o.cancel_from, o.cancel_until, o.closed_at,
+       o.first_shown_at, o.first_valid_at, o.captured_at, o.withheld, o.revision, o.client_reference
+from orders o
+join sides d on d.id = o.side_id
+join services s on s.id = o.service_id
+join pools p on p.id = o.pool_id
+where o.id = %(id)s and (%(side)s::bigint is null or o.side_id = %(side)s)
+
+-- name: lock
+-- Lock an order's row, after its number's.
+select id from orders where id = %(id)s for no key update
+
+-- name: by_serials
+select o.id from orders o where o.serial = any(%(serials)s) order by o.serial
+
+-- name: listed
+-- A side's orders, newest first, by the state that readers see at %(now)s. Index orders_by_side.
+select o.id, o.serial
+from orders o
+where o.side_id = %(side)s
+  and o.serial < coalesce((select c.serial from orders c where c.id = %(before)s and c.side_id = %(side)s), 9223372036854775807)
+  and (%(states)s::text[] is null
+       or case when o.closed_at is not null or o.expires_at > %(now)s then o.state
+               when o.money = 'captured' then 'finished' else 'expired' end = any(%(states)s))
+  and (%(service)s::text is null or o.service_id = (select id from services where slug = %(service)s))
+  and (%(country)s::text is null or o.country = %(country)s)
+  and (%(client_reference)s::text is null or o.client_reference = %(client_reference)s)
+order by o.serial desc
+limit %(limit)s
+
+-- name: by_ids
+select o.id, o.serial, o.side_id as side, d.account_id as account, o.kind, o.state, s.slug as service, o.country,
+       p.slug as pool, o.network, p.asks as asked, p.tells, o.number_id, o.e164, o.e164_sealed, o.price,
+       case when o.kind = 'rental' then (select coalesce(sum(x.amount), 0)::bigint from extensions x where x.order_id = o.id)
+            else 0 end as extended,
+       o.hold_id, o.money, o.created_at, o.ends_at, o.expires_at, o.cancel_from, o.cancel_until, o.closed_at,
+       o.first_shown_at, o.first_valid_at, o.captured_at, o.withheld, o.revision, o.client_reference
+from orders o
+join sides d on d.id = o.side_id
+join services s on s.id = o.service_id
+join pools p on p.id = o.pool_id
+where o.id = any(%(ids)s)
+
+-- name: candidates
+-- The orders of a number that may still cover a message. Index orders_by_number.
+select o.id, s.slug as service, o.created_at, o.expires_at, o.closed_at
+from orders o join services s on s.id = o.service_id
+where o.number_id = %(number)s
+order by o.serial desc
+limit 5
+
+-- name: write
+-- What a transition may change. The caller holds the row's lock.
+update orders
+set state = %(state)s, money = %(money)s, number_id = %(number_id)s, e164 = %(e164)s, network = %(network)s,
+    expires_at = %(expires_at)s, closed_at = %(closed_at)s, first_shown_at = %(first_shown_at)s,
+    first_valid_at = %(first_valid_at)s, captured_at = %(captured_at)s, withheld = %(withheld)s, revision = %(revision)s
+where id = %(id)s
+
+-- name: add_extension
+insert into extensions (hold_id, order_id, amount, duration_s, made_at)
+values (%(hold)s, %(id)s, %(amount)s, %(duration_s)s, %(now)s)
+
+-- name: holds
+select o.hold_id from orders o where o.id = %(id)s
+union all
+select x.hold_id from extensions x where x.order_id = %(id)s
+
+-- name: extension_price
+select price_of(o.pool_id, 'rental', o.service_id, s.category, o.country, %(duration_s)s) as amount
+from orders o join services s on s.id = o.service_id
+where o.id = %(id)s
+
+-- name: add_message
+insert into messages (id, order_id, received_at, sealed, has_code, late, revision)
+values (%(id)s, %(order)s, %(received_at)s, %(sealed)s, %(has_code)s, %(late)s, %(revision)s)
+
+-- name: messages
+-- An order's messages, oldest first. Index messages_by_order.
+select id, order_id, received_at, sealed, has_code, late, revision
+from messages
+where order_id = %(order)s and id > %(after)s
+order by id
+limit %(limit)s
+
+-- name: latest_messages
+-- The latest messages of several orders, oldest first.
+select m.id, m.order_id, m.received_at, m.sealed, m.has_code, m.late, m.revision
+from unnest(%(orders)s::integer[]) wanted (id)
+cross join lateral (
+    select id, order_id, received_at, sealed, has_code, late, revision
+    from messages
+    where order_id = wanted.id
+    order by id desc
+    limit %(limit)s
+) m
+order by m.order_id, m.id
+
+-- name: messages_by_id
+select id, order_id, received_at, sealed, has_code, late, revision from messages where id = any(%(ids)s)
+
+-- name: ended
+-- Live orders whose end lies behind the drain, without a lock. Index orders_by_end.
+select id, number_id, side_id
+from orders
+where expires_at <= %(before)s and state in ('placing', 'waiting', 'received', 'resend_pending')
+order by expires_at
+limit %(limit)s
+
+-- name: add_call
+insert into supplier_calls (order_id, verb, next_at, made_at) values (%(order)s, %(verb)s, %(now)s, %(now)s)
+
+-- name: due_calls
+-- The oldest unanswered call of each order, leased to the caller until next_at. Index supplier_calls_due.
+update supplier_calls
+set next_at = %(lease_until)s, attempts = attempts + 1
+where id in (
+    select c.id
+    from supplier_calls c
+    where c.next_at <= %(now)s and (%(order)s::integer is null or c.order_id = %(order)s)
+      and not exists (select from supplier_calls e where e.order_id = c.order_id and e.id < c.id)
+    order by c.next_at
+    limit %(limit)s
+    for update skip locked)
+returning id, order_id, verb, attempts, made_at
+
+-- name: end_call
+delete from supplier_calls where id = %(id)s
+
+-- name: retry_call
+update supplier_calls set next_at = %(next_at)s where id = %(id)s
+
+-- name: bare_numbers
+-- Closed orders whose number is due to be sealed (promise A4). Index orders_to_seal.
+select o.id, o.e164, d.account_id as account
+from orders o join sides d on d.id = o.side_id
+where o.number_id is not null and o.closed_at < %(before)s
+order by o.closed_at
+limit %(limit)s
+for update of o skip locked
+
+-- name: seal_number
+update orders set number_id = null, e164 = null, e164_sealed = %(sealed)s where id = %(id)s
+
+-- name: prune_keys
+delete from idempotency
+where ctid = any(array(select ctid from idempotency where made_at < %(before)s order by made_at limit %(limit)s))
+
+-- name: sandbox_owner
+-- The side whose live or latest order has this test number.
+select o.side_id
+from numbers n join orders o on o.number_id = n.id join sides d on d.id = o.side_id
+where n.e164 = %(e164)s and d.mode = 'test'
+order by o.closed_at is null desc, o.serial desc
+limit 1
+
+-- name: pool_suppliers
+select slug, supplier from pools

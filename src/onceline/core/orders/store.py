@@ -1,0 +1,194 @@
+"""Read and write orders and their messages. No decisions here."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import NamedTuple
+
+from onceline.core.db import Listing, Row, Transaction, load_queries, page_of
+from onceline.core.errors import Busy, Erased, NotFound
+from onceline.core.inbox.match import Candidate
+from onceline.core.inventory import store as inventory
+from onceline.core.orders.model import Order
+from onceline.core.vault import Place, Vault, account_key
+
+Q = load_queries(__package__)
+
+MESSAGES_SHOWN = 20
+"""An order's answer carries its latest ones; the rest is at orders/{id}/messages."""
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A message as its owner sees it; `sender`, `text` and `code` are None when the account's key was destroyed."""
+
+    id: int
+    order: int
+    received_at: datetime
+    sender: str | None
+    text: str | None
+    code: str | None
+    late: bool
+    revision: int
+
+
+class Wanted(NamedTuple):
+    """A filter over a side's orders; None means any. `states` are those that readers see at `now`."""
+
+    now: datetime
+    states: list[str] | None = None
+    service: str | None = None
+    country: str | None = None
+    client_reference: str | None = None
+
+
+def order(tx: Transaction, order_id: int, side: int | None = None) -> Order:
+    """Raises NotFound, also for another side's order."""
+    row = tx.one(Q.by_id, {"id": order_id, "side": side})
+    if row is None:
+        raise NotFound("order", order_id)
+    return Order(**row._asdict())
+
+
+def locked(tx: Transaction, order_id: int, side: int | None = None) -> Order:
+    """The order under its lock and, first, its number's. Raises NotFound."""
+    seen = order(tx, order_id, side)
+    if seen.number_id is not None:
+        inventory.lock(tx, seen.number_id)
+    tx.one(Q.lock, {"id": order_id})
+    found = order(tx, order_id, side)
+    if found.number_id != seen.number_id:
+        raise Busy  # the supplier named the number meanwhile: take the locks again in their order
+    return found
+
+
+def orders(tx: Transaction, ids: Sequence[int]) -> dict[int, Order]:
+    return {row.id: Order(**row._asdict()) for row in tx.all(Q.by_ids, {"ids": list(ids)})}
+
+
+def ids_of_serials(tx: Transaction, serials: Sequence[int]) -> list[int]:
+    return [row.id for row in tx.all(Q.by_serials, {"serials": list(serials)})]
+
+
+def listed(tx: Transaction, side: int, wanted: Wanted, *, before: int | None, limit: int) -> Listing:
+    """Ids newest first; the cursor is the id of the last order seen."""
+    params = {"side": side, "before": before, "limit": limit + 1, **wanted._asdict()}
+    return page_of(tx.all(Q.listed, params), limit)
+
+
+def candidates(tx: Transaction, number: int) -> list[Candidate]:
+    rows = tx.all(Q.candidates, {"number": number})
+    return [Candidate(row.id, row.service, row.created_at, row.expires_at, row.closed_at) for row in rows]
+
+
+def write(tx: Transaction, after: Order) -> None:
+    tx.run(
+        Q.write,
+        {
+            name: getattr(after, name)
+            for name in (
+                "id", "state", "money", "number_id", "e164", "network", "expires_at", "closed_at", "first_shown_at",
+                "first_valid_at", "captured_at", "withheld", "revision",
+            )
+        },
+    )  # fmt: skip
+
+
+def holds(tx: Transaction, order_id: int) -> list[int]:
+    """The hold of the order, then those of its extensions."""
+    return [row.hold_id for row in tx.all(Q.holds, {"id": order_id})]
+
+
+def add_message(tx: Transaction, vault: Vault, account: str, message: Message) -> None:
+    content = json.dumps({"sender": message.sender, "text": message.text, "code": message.code}).encode()
+    tx.run(
+        Q.add_message,
+        {
+            "id": message.id,
+            "order": message.order,
+            "received_at": message.received_at,
+            "sealed": vault.seal(account_key(account), content, _place(message.id)),
+            "has_code": message.code is not None,
+            "late": message.late,
+            "revision": message.revision,
+        },
+    )
+
+
+def messages(
+    tx: Transaction, vault: Vault, account: str, order_id: int, *, after: int, limit: int
+) -> list[Message]:
+    """Oldest first."""
+    rows = tx.all(Q.messages, {"order": order_id, "after": after, "limit": limit})
+    return [_opened(vault, account, row) for row in rows]
+
+
+def latest_messages(tx: Transaction, vault: Vault, found: Sequence[Order]) -> dict[int, list[Message]]:
+    """The latest of each order, oldest first."""
+    accounts = {one.id: one.account for one in found}
+    opened: dict[int, list[Message]] = defaultdict(list)
+    for row in tx.all(Q.latest_messages, {"orders": list(accounts), "limit": MESSAGES_SHOWN}):
+        opened[row.order_id].append(_opened(vault, accounts[row.order_id], row))
+    return opened
+
+
+def messages_by_id(
+    tx: Transaction, vault: Vault, accounts: Mapping[int, str], ids: Sequence[int]
+) -> list[Message]:
+    """Messages of these orders, given each order's account."""
+    rows = tx.all(Q.messages_by_id, {"ids": list(ids)}) if ids else []
+    return [_opened(vault, accounts[row.order_id], row) for row in rows]
+
+
+def sandbox_owner(tx: Transaction, e164: str) -> int | None:
+    """The side whose live or latest order has this test number."""
+    row = tx.one(Q.sandbox_owner, {"e164": e164})
+    return int(row.side_id) if row else None
+
+
+def ended(tx: Transaction, before: datetime, limit: int) -> list[Row]:
+    return tx.all(Q.ended, {"before": before, "limit": limit})
+
+
+def number_place(order_id: int) -> Place:
+    return Place("orders", "e164_sealed", str(order_id))
+
+
+def seal_old_numbers(tx: Transaction, vault: Vault, before: datetime, limit: int) -> int:
+    """Cut the link from number to order of orders closed before an instant (promise A4)."""
+    rows = tx.all(Q.bare_numbers, {"before": before, "limit": limit})
+    for row in rows:
+        try:
+            sealed = vault.seal(account_key(row.account), row.e164.encode(), number_place(row.id))
+        except Erased:
+            sealed = None
+        tx.run(Q.seal_number, {"id": row.id, "sealed": sealed})
+    return len(rows)
+
+
+def prune_keys(tx: Transaction, before: datetime, limit: int) -> int:
+    """Forget idempotency keys made before an instant."""
+    return tx.run(Q.prune_keys, {"before": before, "limit": limit})
+
+
+def _place(message: int) -> Place:
+    return Place("messages", "sealed", str(message))
+
+
+def _opened(vault: Vault, account: str, row: Row) -> Message:
+    try:
+        content = json.loads(vault.open(account_key(account), row.sealed, _place(row.id)))
+    except Erased:
+        content = {"sender": None, "text": None, "code": None}
+    return Message(
+        id=row.id,
+        order=row.order_id,
+        received_at=row.received_at,
+        late=row.late,
+        revision=row.revision,
+        **content,
+    )

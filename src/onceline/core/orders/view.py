@@ -1,0 +1,115 @@
+"""How orders, messages and events are written for customers: the one place, whatever the door."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from onceline.core.clock import rfc3339
+from onceline.core.db import Row, Transaction
+from onceline.core.errors import Erased
+from onceline.core.money import format_amount
+from onceline.core.orders import model, store
+from onceline.core.orders.context import Context
+from onceline.core.orders.model import Order
+from onceline.core.orders.store import Message, number_place
+from onceline.core.vault import account_key
+
+
+def order_views(tx: Transaction, context: Context, ids: Sequence[int]) -> list[dict[str, Any]]:
+    """The orders as they stand now, in the order of `ids`."""
+    found = store.orders(tx, ids)
+    messages = store.latest_messages(tx, context.vault, list(found.values()))
+    now = context.clock.now()
+    return [order_view(context, found[one], messages.get(one, []), now) for one in ids if one in found]
+
+
+def order_view(context: Context, order: Order, messages: Sequence[Message], now: datetime) -> dict[str, Any]:
+    codes = [message.code for message in messages if message.code and not message.late]
+    late_codes = [message.code for message in messages if message.code]
+    return {
+        "id": order.id,
+        "kind": order.kind,
+        "state": model.state_at(order, now),
+        "number": _number(context, order),
+        "service": order.service,
+        "country": order.country,
+        "pool": order.pool,
+        "network": order.network or None,
+        "price": money_view(context, order.total),
+        "created_at": rfc3339(order.created_at),
+        "expires_at": rfc3339(order.expires_at),
+        "closed_at": rfc3339(order.closed_at) if order.closed_at else None,
+        "cancel_available_at": rfc3339(order.cancel_from),
+        "can_cancel": model.can_cancel(order, now),
+        "can_resend": model.can_resend(order, now),
+        "can_finish": model.can_finish(order, now),
+        "charged": order.money == "captured",
+        "revision": order.revision,
+        "client_reference": order.client_reference,
+        "withheld": order.withheld,
+        "code": next(reversed(codes or late_codes), None),
+        "messages": [message_view(context, message) for message in messages],
+    }
+
+
+def _number(context: Context, order: Order) -> str | None:
+    """The number in clear; 30 days after the close it is sealed, and gone with the account's key."""
+    if order.e164_sealed is None:
+        return order.e164
+    try:
+        return context.vault.open(
+            account_key(order.account), order.e164_sealed, number_place(order.id)
+        ).decode()
+    except Erased:
+        return None
+
+
+def created_view(context: Context, order: Order) -> dict[str, Any]:
+    """The order as the placing answered it, made of columns that never change: the same bytes for every replay."""
+    fresh = model.as_created(order)
+    return order_view(context, fresh, [], fresh.created_at)
+
+
+def message_view(context: Context, message: Message) -> dict[str, Any]:
+    return {
+        "id": context.installation.message_ids.public(message.id),
+        "sender": message.sender,
+        "text": message.text,
+        "code": message.code,
+        "received_at": rfc3339(message.received_at),
+        "late": message.late,
+        "revision": message.revision,
+    }
+
+
+def money_view(context: Context, micros: int) -> dict[str, str]:
+    return {"amount": format_amount(micros), "currency": context.installation.currency}
+
+
+def event_views(tx: Transaction, context: Context, rows: Sequence[Row]) -> list[dict[str, Any]]:
+    """Events with their order and message as they stand now; `order` is null for an event that names none."""
+    ids = sorted({row.order_id for row in rows if row.order_id is not None})
+    orders = {view["id"]: view for view in order_views(tx, context, ids)}
+    messages = _messages_of(tx, context, [row for row in rows if row.message_id is not None])
+    return [
+        {
+            "seq": row.seq,
+            "event": {
+                "type": row.type,
+                "at": rfc3339(row.at),
+                "revision": row.revision,
+                "order": orders.get(row.order_id),
+                "message": messages.get(row.message_id),
+            },
+        }
+        for row in rows
+    ]
+
+
+def _messages_of(tx: Transaction, context: Context, rows: Sequence[Row]) -> dict[int, dict[str, Any]]:
+    ids = [row.message_id for row in rows]
+    accounts = {one.id: one.account for one in store.orders(tx, [row.order_id for row in rows]).values()}
+    found = store.messages_by_id(tx, context.vault, accounts, ids)
+    return {message.id: message_view(context, message) for message in found}

@@ -1,0 +1,103 @@
+"""Seals and opens small texts with AES-256-GCM, bound to the place where they are stored.
+
+The associated data names table, column, row and key, so that a sealed text moved elsewhere does not open. Keys are
+cached for a minute at most; `forget` drops one at once.
+"""
+
+from __future__ import annotations
+
+import secrets
+import threading
+import time
+from datetime import datetime
+from typing import NamedTuple
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from onceline.core.errors import Erased
+from onceline.core.vault.keystore import KeyStore
+
+CACHE_S = 60.0
+_VERSION = b"\x01"
+_NONCE_BYTES = 12
+
+
+class Place(NamedTuple):
+    """Where a sealed text lives."""
+
+    table: str
+    column: str
+    row: str
+
+
+class Forged(Exception):
+    """A sealed text does not open under its key at its place: it was changed or moved."""
+
+
+def account_key(account: str) -> str:
+    return f"account/{account}"
+
+
+def intake_key(received_at: datetime) -> str:
+    """The key of a UTC day, for what has no owner yet; destroyed 48 h after the day it was made for."""
+    return f"intake/{received_at:%Y-%m-%d}"
+
+
+class Vault:
+    def __init__(self, keys: KeyStore) -> None:
+        self._keys = keys
+        self._cache: dict[str, tuple[float, AESGCM]] = {}
+        self._lock = threading.Lock()
+
+    def create(self, key: str) -> None:
+        """Make the key durable, before the first row that needs it is written."""
+        self._keys.create(key)
+
+    def seal(self, key: str, text: bytes, place: Place) -> bytes:
+        """Raises Erased when an account's key is gone. An intake key is made when it is first needed."""
+        nonce = secrets.token_bytes(_NONCE_BYTES)
+        return (
+            _VERSION
+            + nonce
+            + self._cipher(key, make=key.startswith("intake/")).encrypt(nonce, text, _bound(key, place))
+        )
+
+    def open(self, key: str, sealed: bytes, place: Place) -> bytes:
+        """Raises Erased when the key is gone, Forged when the text is not what was sealed here."""
+        body = bytes(sealed)
+        nonce, secret = body[1 : 1 + _NONCE_BYTES], body[1 + _NONCE_BYTES :]
+        try:
+            return self._cipher(key).decrypt(nonce, secret, _bound(key, place))
+        except InvalidTag as error:
+            raise Forged(f"{place} does not open") from error
+
+    def destroy(self, key: str) -> None:
+        self._keys.destroy(key)
+        self.forget(key)
+
+    def forget(self, key: str) -> None:
+        with self._lock:
+            self._cache.pop(key, None)
+
+    def intake_keys(self) -> list[str]:
+        return self._keys.names("intake")
+
+    def _cipher(self, key: str, *, make: bool = False) -> AESGCM:
+        cached = self._cache.get(key)
+        if cached and time.monotonic() - cached[0] < CACHE_S:
+            return cached[1]
+        secret = self._keys.create(key) if make else self._keys.get(key)
+        if secret is None:
+            self.forget(key)
+            raise Erased(key)
+        cipher = AESGCM(secret)
+        with self._lock:
+            if len(self._cache) > 10_000:
+                self._cache.clear()
+            self._cache[key] = (time.monotonic(), cipher)
+        return cipher
+
+
+def _bound(key: str, place: Place) -> bytes:
+    return "\x1f".join((key, *place)).encode()

@@ -1,0 +1,142 @@
+"""What belongs to the account's side: balance, statement, keys."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Annotated, Any
+
+from fastapi import Path, Response
+from fastapi.responses import JSONResponse
+
+from onceline.core.access import commands as access
+from onceline.core.access.model import Grant, check_scopes
+from onceline.core.clock import rfc3339
+from onceline.core.db import Row, Transaction
+from onceline.core.errors import ScopeMissing
+from onceline.core.ledger import store as ledger
+from onceline.core.money import format_amount
+from onceline.edge import shapes
+from onceline.edge.api import router
+from onceline.edge.api.paging import Cursor, Limit, read_cursor, write_cursor
+from onceline.edge.auth import BalanceRead, KeysManage
+from onceline.edge.house import AnyHouse, House
+
+routes = router("account")
+KeyId = Annotated[str, Path(pattern=r"^key_[a-z2-7]{16}$")]
+
+
+@routes.get("/balance", response_model=shapes.Balance)
+async def balance(house: AnyHouse, grant: BalanceRead) -> dict[str, str]:
+    """`available` can be spent, `held` waits for codes."""
+    found = await house.commands.run(lambda tx: ledger.balance(tx, grant.side))
+    return {
+        "available": format_amount(found.available),
+        "held": format_amount(found.held),
+        "currency": found.currency,
+        "mode": found.mode,
+    }
+
+
+@routes.get("/statement", response_model=shapes.Statement)
+async def statement(
+    house: AnyHouse, grant: BalanceRead, limit: Limit = 50, cursor: Cursor = None
+) -> dict[str, Any]:
+    """Every transfer, newest first. A hold that was released cost nothing."""
+    place = read_cursor(cursor, str)
+    before = house.context.installation.transfer_ids.row(str(place[0])) if place else None
+    page = await house.commands.run(lambda tx: ledger.statement(tx, grant.side, before=before, limit=limit))
+    ids = house.context.installation.transfer_ids
+    return {
+        "transfers": [_transfer(house, row) for row in page.rows],
+        "next": write_cursor(ids.public(page.next)) if page.next else None,
+    }
+
+
+def _transfer(house: House, row: Row) -> dict[str, Any]:
+    return {
+        "id": house.context.installation.transfer_ids.public(row.id),
+        "kind": row.kind,
+        "debit": row.debit,
+        "credit": row.credit,
+        "amount": format_amount(row.amount),
+        "currency": house.context.installation.currency,
+        "order": row.order_id,
+        "made_at": rfc3339(row.made_at),
+    }
+
+
+@routes.get("/keys", response_model=shapes.Keys)
+async def list_keys(house: AnyHouse, grant: KeysManage) -> dict[str, Any]:
+    """The keys of this side, newest first. The keys themselves are not kept."""
+    rows = await house.commands.run(lambda tx: access.keys(tx, grant.side))
+    return {"keys": [_key(row) for row in rows]}
+
+
+@routes.post("/keys", status_code=201, response_model=shapes.NewKey)
+async def create_key(house: AnyHouse, grant: KeysManage, wanted: shapes.CreateKey) -> Response:
+    """A key of this side with at most the rights of the key that asks."""
+    now = house.clock.now()
+    for scope in wanted.scopes:
+        if scope not in grant.scopes:
+            raise ScopeMissing(scope)
+
+    def create(tx: Transaction) -> tuple[str, str]:
+        return access.create_key(
+            tx,
+            side=grant.side,
+            mode=grant.mode,
+            kind=wanted.kind,
+            name=wanted.name,
+            scopes=tuple(wanted.scopes) or _all_of(grant, wanted.kind),
+            expires_at=now + timedelta(seconds=wanted.expires_in_s) if wanted.expires_in_s else None,
+            now=now,
+        )
+
+    key_id, key = await house.commands.run(create)
+    return JSONResponse({"id": key_id, "key": key}, 201)
+
+
+@routes.post("/keys/{key_id}/rotate", status_code=201, response_model=shapes.NewKey)
+async def rotate_key(house: AnyHouse, grant: KeysManage, key_id: KeyId, wanted: shapes.RotateKey) -> Response:
+    """A new key with the same rights; the old one works on for `overlap_s`."""
+    now = house.clock.now()
+
+    def rotate(tx: Transaction) -> tuple[str, str]:
+        return access.rotate_key(
+            tx,
+            side=grant.side,
+            mode=grant.mode,
+            key=key_id,
+            within=grant.scopes,
+            overlap_s=wanted.overlap_s,
+            now=now,
+        )
+
+    new_id, key = await house.commands.run(rotate)
+    return JSONResponse({"id": new_id, "key": key}, 201)
+
+
+@routes.delete("/keys/{key_id}", status_code=204)
+async def revoke_key(house: AnyHouse, grant: KeysManage, key_id: KeyId) -> Response:
+    """Ends the key at once, and its sockets within a second."""
+    now = house.clock.now()
+    await house.commands.run(lambda tx: access.revoke_key(tx, side=grant.side, key=key_id, now=now))
+    return Response(status_code=204)
+
+
+def _all_of(grant: Grant, kind: str) -> tuple[str, ...]:
+    return tuple(scope for scope in check_scopes((), kind) if scope in grant.scopes)
+
+
+def _key(row: Row) -> dict[str, Any]:
+    return {
+        "id": row.id,
+        "kind": row.kind,
+        "name": row.name,
+        "last4": row.last4,
+        "scopes": row.scopes,
+        "created_at": rfc3339(row.created_at),
+        "expires_at": rfc3339(row.expires_at) if row.expires_at else None,
+        "revoked_at": rfc3339(row.revoked_at) if row.revoked_at else None,
+        "last_used_on": row.last_used_on.isoformat() if row.last_used_on else None,
+    }

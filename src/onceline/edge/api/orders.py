@@ -1,0 +1,252 @@
+"""Orders: place, read, wait, cancel, finish, ask again, extend."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from datetime import datetime
+from typing import Annotated, Any
+
+from fastapi import Header, Path, Query, Request, Response
+from fastapi.responses import JSONResponse
+
+from onceline.core.access.model import Grant
+from onceline.core.db import Transaction
+from onceline.core.money import parse_amount
+from onceline.core.orders import commands, model, store, view
+from onceline.core.orders.commands import OrderRequest, Placed
+from onceline.core.orders.model import CLOSED, LIVE
+from onceline.core.orders.store import Wanted
+from onceline.edge import shapes
+from onceline.edge.api import router
+from onceline.edge.api.paging import Cursor, Limit, read_cursor, write_cursor
+from onceline.edge.auth import OrdersRead, OrdersWrite
+from onceline.edge.house import AnyHouse, House
+from onceline.edge.problems import BadRequest
+
+routes = router("orders")
+
+LONGEST_WAIT_S = 60
+Id = Annotated[int, Path(ge=1, le=2147483647)]
+IdempotencyKey = Annotated[
+    str | None,
+    Header(
+        alias="Idempotency-Key",
+        max_length=255,
+        pattern=r"^[\x21-\x7e]+$",
+        description="Required. The same key and body give the same answer for seven days, whatever happened between.",
+    ),
+]
+OrderState = Annotated[
+    str | None,
+    Query(
+        pattern=r"^(live|closed|placing|waiting|received|resend_pending|finished|cancelled|expired|failed)$"
+    ),
+]
+
+
+@routes.post("/orders", status_code=201, response_model=shapes.Order)
+async def place_order(
+    house: AnyHouse, grant: OrdersWrite, wanted: shapes.PlaceOrder, idempotency_key: IdempotencyKey = None
+) -> Response:
+    """Lease a number. The price is held now, captured with the first code, released when none comes."""
+    views, replayed = await _place(house, grant, [_request(wanted)], idempotency_key)
+    return _answer(views[0], 201, replayed)
+
+
+@routes.post("/orders/batch", status_code=201, response_model=shapes.Orders)
+async def place_orders(
+    house: AnyHouse, grant: OrdersWrite, wanted: shapes.PlaceOrders, idempotency_key: IdempotencyKey = None
+) -> Response:
+    """All of them or none, in one transaction."""
+    views, replayed = await _place(house, grant, [_request(one) for one in wanted.orders], idempotency_key)
+    return _answer({"orders": views, "next": None}, 201, replayed)
+
+
+@routes.get("/orders", response_model=shapes.Orders)
+async def list_orders(
+    house: AnyHouse,
+    grant: OrdersRead,
+    state: OrderState = None,
+    service: Annotated[str | None, Query(max_length=64)] = None,
+    country: Annotated[str | None, Query(pattern=r"^[A-Z]{2}$")] = None,
+    client_reference: Annotated[str | None, Query(max_length=64)] = None,
+    limit: Limit = 50,
+    cursor: Cursor = None,
+) -> Response:
+    """Newest first."""
+    place = read_cursor(cursor, int)
+    wanted = Wanted(house.clock.now(), _states(state), service, country, client_reference)
+
+    def read(tx: Transaction) -> dict[str, Any]:
+        page = store.listed(tx, grant.side, wanted, before=int(place[0]) if place else None, limit=limit)
+        views = view.order_views(tx, house.context, [row.id for row in page.rows])
+        return {"orders": views, "next": write_cursor(page.next) if page.next else None}
+
+    return JSONResponse(await house.commands.run(read))
+
+
+@routes.get("/orders/{order_id}", response_model=shapes.Order, responses={304: {"description": "Unchanged."}})
+async def read_order(
+    request: Request,
+    house: AnyHouse,
+    grant: OrdersRead,
+    order_id: Id,
+    wait: Annotated[int, Query(ge=0, le=LONGEST_WAIT_S, description="Seconds to wait for a change.")] = 0,
+    after: Annotated[
+        int, Query(ge=0, description="The revision you know; a newer one is answered at once.")
+    ] = 1,
+) -> Response:
+    """One order; with `wait`, as soon as its revision is above `after` or it is over."""
+    found = await _read(house, grant, order_id)
+    if wait:
+        found = await _wait(house, grant, found, wait, after)
+    tag = _etag(found)
+    if request.headers.get("if-none-match") == tag:
+        return Response(status_code=304, headers={"ETag": tag})
+    return JSONResponse(found, headers={"ETag": tag})
+
+
+@routes.post("/orders/{order_id}/cancel", response_model=shapes.Order)
+async def cancel_order(house: AnyHouse, grant: OrdersWrite, order_id: Id) -> Response:
+    """Close without a code; what was held is released. A code that came first wins, and says so."""
+    return await _change(house, grant, order_id, commands.cancel)
+
+
+@routes.post("/orders/{order_id}/finish", response_model=shapes.Order)
+async def finish_order(house: AnyHouse, grant: OrdersWrite, order_id: Id) -> Response:
+    """Close after the code."""
+    return await _change(house, grant, order_id, commands.finish)
+
+
+@routes.post("/orders/{order_id}/resend", response_model=shapes.Order)
+async def resend_order(house: AnyHouse, grant: OrdersWrite, order_id: Id) -> Response:
+    """Wait for one more message within the window, free."""
+    return await _change(house, grant, order_id, commands.resend)
+
+
+@routes.post("/orders/{order_id}/extend", response_model=shapes.Order)
+async def extend_order(
+    house: AnyHouse,
+    grant: OrdersWrite,
+    order_id: Id,
+    wanted: shapes.ExtendOrder,
+    idempotency_key: IdempotencyKey = None,
+) -> Response:
+    """Lengthen a rental by one of the durations on offer."""
+    key = _demanded(idempotency_key)
+
+    def change(tx: Transaction) -> dict[str, Any]:
+        commands.extend(tx, house.context, grant.side, order_id, wanted.duration, key)
+        return view.order_views(tx, house.context, [order_id])[0]
+
+    return _answer(await house.commands.run(change), 200, replayed=False)
+
+
+@routes.get("/orders/{order_id}/messages", response_model=shapes.Messages)
+async def list_messages(
+    house: AnyHouse, grant: OrdersRead, order_id: Id, limit: Limit = 50, cursor: Cursor = None
+) -> Response:
+    """Every message of an order, oldest first."""
+    place = read_cursor(cursor, str)
+    ids = house.context.installation.message_ids
+    after = (ids.row(str(place[0])) or 0) if place else 0
+
+    def read(tx: Transaction) -> dict[str, Any]:
+        order = store.order(tx, order_id, grant.side)
+        found = store.messages(tx, house.context.vault, order.account, order_id, after=after, limit=limit + 1)
+        page = found[:limit]
+        more = len(found) > limit
+        return {
+            "messages": [view.message_view(house.context, message) for message in page],
+            "next": write_cursor(ids.public(page[-1].id)) if more else None,
+        }
+
+    return JSONResponse(await house.commands.run(read))
+
+
+def _request(wanted: shapes.PlaceOrder) -> OrderRequest:
+    return OrderRequest(
+        service=wanted.service,
+        country=wanted.country,
+        kind=wanted.kind,
+        pool=wanted.pool,
+        network=wanted.network,
+        max_price=parse_amount(wanted.max_price) if wanted.max_price else None,
+        duration_s=wanted.duration or 0,
+        number=wanted.number,
+        client_reference=wanted.client_reference,
+    )
+
+
+def _demanded(idempotency_key: str | None) -> str:
+    if not idempotency_key:
+        raise BadRequest(
+            "idempotency_key_required",
+            "Send an Idempotency-Key header, a fresh random one for every new order.",
+        )
+    return idempotency_key
+
+
+async def _place(
+    house: House, grant: Grant, requests: list[OrderRequest], idempotency_key: str | None
+) -> tuple[list[dict[str, Any]], bool]:
+    key = _demanded(idempotency_key)
+
+    def place(tx: Transaction) -> tuple[list[dict[str, Any]], Placed]:
+        placed = commands.place(tx, house.context, grant.side, requests, key)
+        found = store.orders(tx, placed.orders)
+        return [view.created_view(house.context, found[one]) for one in placed.orders], placed
+
+    async with house.gate.placing(grant.side):
+        views, placed = await house.commands.run(place)
+    return views, placed.replayed
+
+
+def _answer(body: dict[str, Any], status: int, replayed: bool) -> JSONResponse:
+    return JSONResponse(body, status, {"Idempotent-Replayed": "true"} if replayed else None)
+
+
+def _states(state: str | None) -> list[str] | None:
+    if state == "live":
+        return sorted(LIVE)
+    if state == "closed":
+        return sorted(CLOSED)
+    return [state] if state else None
+
+
+async def _read(house: House, grant: Grant, order_id: int) -> dict[str, Any]:
+    def read(tx: Transaction) -> dict[str, Any]:
+        order = store.order(tx, order_id, grant.side)
+        messages = store.latest_messages(tx, house.context.vault, [order]) if order.revision > 1 else {}
+        return view.order_view(house.context, order, messages.get(order_id, []), house.clock.now())
+
+    return await house.commands.run(read)
+
+
+async def _wait(house: House, grant: Grant, found: dict[str, Any], wait: int, after: int) -> dict[str, Any]:
+    """Read again at each wake-up of the side, and at the order's own end, until there is news or the time is over."""
+    deadline = house.clock.now().timestamp() + wait
+    with house.hub.watching(grant.side) as watch:
+        found = await _read(house, grant, found["id"])
+        while found["revision"] <= after and found["state"] in LIVE:
+            now = house.clock.now()
+            if now.timestamp() >= deadline:
+                break
+            end = datetime.fromisoformat(found["expires_at"]).timestamp()
+            await watch.wait(min(deadline, end) - now.timestamp())
+            found = await _read(house, grant, found["id"])
+    return found
+
+
+def _etag(found: dict[str, Any]) -> str:
+    return f'"{hashlib.blake2b(json.dumps(found).encode(), digest_size=12).hexdigest()}"'
+
+
+async def _change(house: House, grant: Grant, order_id: int, command: Callable[..., model.Order]) -> Response:
+    def change(tx: Transaction) -> dict[str, Any]:
+        command(tx, house.context, grant.side, order_id)
+        return view.order_views(tx, house.context, [order_id])[0]
+
+    return JSONResponse(await house.commands.run(change))

@@ -1,0 +1,33 @@
+"""Query parameters of every list, and cursors as text."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from typing import Annotated
+
+from fastapi import Query
+
+from onceline.core.errors import InvalidInput
+
+Limit = Annotated[int, Query(ge=1, le=100, description="Rows on a page.")]
+Cursor = Annotated[str | None, Query(max_length=300, description="`next` of the page before.")]
+
+
+def write_cursor(*place: str | int) -> str:
+    """Opaque text; its content is nobody's business and may change."""
+    return base64.urlsafe_b64encode(json.dumps(place).encode()).decode().rstrip("=")
+
+
+def read_cursor(text: str | None, *kinds: type) -> tuple[str | int, ...] | None:
+    """What `write_cursor` wrote, if its pieces are of these kinds. Raises InvalidInput."""
+    if text is None:
+        return None
+    try:
+        place = json.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
+    except (binascii.Error, ValueError, UnicodeDecodeError):
+        place = None
+    if not isinstance(place, list) or [type(piece) for piece in place] != list(kinds):
+        raise InvalidInput("cursor is not one that this list gave; start without it.")
+    return tuple(place)

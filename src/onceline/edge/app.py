@@ -1,0 +1,82 @@
+"""The edge as one ASGI application: its routes, and what starts and ends with it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+
+from onceline.accesslog import AccessLog
+from onceline.config import Settings
+from onceline.core.access import commands as access
+from onceline.core.db import Database
+from onceline.core.orders.context import Context
+from onceline.core.outbox import store as outbox
+from onceline.edge import handbook, problems, status
+from onceline.edge.api import account, catalog, events, orders, sandbox
+from onceline.edge.envelope import Envelope
+from onceline.edge.gate import Gate
+from onceline.edge.house import CommandPool, House
+from onceline.edge.hub import Hub
+from onceline.edge.live import live
+
+
+class _Net:
+    """What the hub asks the database twice a second."""
+
+    def __init__(self, house: House) -> None:
+        self._house = house
+
+    async def newest(self, sides: list[int]) -> dict[int, int]:
+        return await self._house.commands.run(lambda tx: outbox.newest(tx, sides))
+
+    async def ended(self, grants: list[int]) -> set[int]:
+        now = self._house.clock.now()
+        return await self._house.commands.run(lambda tx: access.ended_grants(tx, grants, now))
+
+
+def create_app(settings: Settings, db: Database, context: Context) -> FastAPI:
+    """`db` is open; closing it is the caller's."""
+    gate = Gate(rate=settings.requests_per_s, burst=settings.request_burst, enabled=settings.limits == "on")
+    house = House(settings, db, context, CommandPool(db), Hub(), gate)
+    log = AccessLog(settings.logs, context.clock)
+    app = FastAPI(
+        title="Onceline",
+        version="1",
+        description=handbook.INTRODUCTION,
+        openapi_url="/api/v1/openapi.json",
+        docs_url=None,
+        redoc_url=None,
+        lifespan=_lifespan(house, log),
+    )
+    app.state.house = house
+    for part in (catalog, orders, account, events, sandbox):
+        app.include_router(part.routes)
+    app.include_router(status.routes)
+    app.include_router(handbook.routes)
+    app.add_api_websocket_route("/api/v1/live", live)
+    problems.install(app)
+    app.add_middleware(Envelope, log=log)
+    return app
+
+
+def _lifespan(house: House, log: AccessLog):  # type: ignore[no-untyped-def]
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        house.hub.attach(asyncio.get_running_loop())
+        house.db.bell.listen(house.hub.hear)
+        house.db.bell.listen(house.gate.hear)
+        poll = asyncio.create_task(house.hub.poll(_Net(house)))
+        try:
+            yield
+        finally:
+            poll.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await poll
+            house.commands.close()
+            log.close()
+
+    return lifespan

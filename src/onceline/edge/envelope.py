@@ -1,0 +1,73 @@
+"""Around every request: an id, fixed headers, the access log line, the request metrics."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from typing import Any
+
+from prometheus_client import Histogram
+from starlette.datastructures import MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from onceline.accesslog import AccessLog
+from onceline.edge.gate import Allowance
+
+REQUESTS = Histogram(
+    "onceline_request_seconds",
+    "Time to answer, by route template and status class.",
+    ["route", "status"],
+    buckets=(0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 5),
+)
+UNMATCHED = "(unmatched)"
+
+
+class Envelope:
+    """Pure ASGI: no body is buffered, a socket passes through untouched but for its log line."""
+
+    def __init__(self, app: ASGIApp, log: AccessLog) -> None:
+        self._app = app
+        self._log = log
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self._app(scope, receive, send)
+            return
+        started = time.monotonic()
+        status = 101 if scope["type"] == "websocket" else 500
+        scope.setdefault("state", {})
+
+        async def sealed(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                _add_headers(MutableHeaders(scope=message), scope["state"].get("allowance"))
+            await send(message)
+
+        try:
+            await self._app(scope, receive, sealed)
+        finally:
+            self._record(scope, status, time.monotonic() - started)
+
+    def _record(self, scope: Scope, status: int, seconds: float) -> None:
+        route = _template(scope)
+        method = scope.get("method", "WS")
+        if scope["type"] == "http":
+            REQUESTS.labels(route, f"{status // 100}xx").observe(seconds)
+        address = (scope.get("client") or ("-", 0))[0]
+        self._log.write(address=address, method=method, route=route, status=status, seconds=seconds)
+
+
+def _template(scope: Scope) -> str:
+    route: Any = scope.get("route")
+    return getattr(route, "path", UNMATCHED)
+
+
+def _add_headers(headers: MutableHeaders, allowance: Allowance | None) -> None:
+    headers["X-Request-Id"] = f"req_{secrets.token_hex(8)}"
+    headers["X-Content-Type-Options"] = "nosniff"
+    headers["Referrer-Policy"] = "no-referrer"
+    headers.setdefault("Cache-Control", "no-store")
+    if allowance:
+        headers["RateLimit-Policy"] = f'"key";q={allowance.quota};w={allowance.window_s}'
+        headers["RateLimit"] = f'"key";r={allowance.left};t={allowance.reset_s}'

@@ -1,0 +1,233 @@
+"""The typed contract of /api/v1: what requests must look like, what answers look like (OpenAPI comes from here)."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Slug = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,63}$", examples=["telegram"])]
+Country = Annotated[str, Field(pattern=r"^[A-Z]{2}$", examples=["GB"])]
+Network = Annotated[str, Field(pattern=r"^[0-9]{5,6}$", examples=["23415"])]
+E164 = Annotated[str, Field(pattern=r"^\+[1-9][0-9]{4,14}$", examples=["+447700900123"])]
+Decimal = Annotated[str, Field(pattern=r"^[0-9]{1,10}(\.[0-9]{1,6})?$", examples=["0.2500"])]
+Name = Annotated[str, Field(min_length=1, max_length=80, pattern=r"^[^\x00-\x1f\x7f]+$")]
+OrderId = Annotated[int, Field(ge=1, le=2147483647)]
+
+
+class Asked(BaseModel):
+    """A request body: unknown fields are refused, types are not guessed."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+
+class PlaceOrder(Asked):
+    service: Slug
+    country: Country
+    kind: Literal["activation", "rental"] = "activation"
+    pool: Slug | None = None
+    network: Network | None = None
+    max_price: Decimal | None = Field(
+        None, description="Decimal text; the order fails rather than cost more."
+    )
+    duration: int | None = Field(
+        None, ge=1, le=366 * 86400, description="Seconds; of a rental, as offers list them."
+    )
+    number: E164 | None = Field(
+        None, description="A number that you had before for this service, to have it again."
+    )
+    client_reference: Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[\x21-\x7e]+$")] | None = (
+        None
+    )
+
+
+class PlaceOrders(Asked):
+    orders: Annotated[list[PlaceOrder], Field(min_length=1, max_length=50)]
+
+
+class ExtendOrder(Asked):
+    duration: int = Field(ge=1, le=366 * 86400, description="Seconds, as offers list them.")
+
+
+class CreateKey(Asked):
+    name: Name
+    scopes: Annotated[list[str], Field(max_length=10)] = Field(
+        default_factory=list, description="Empty: all of the kind's."
+    )
+    kind: Literal["api", "protocol"] = "api"
+    expires_in_s: int | None = Field(None, ge=60, le=10 * 366 * 86400)
+
+
+class RotateKey(Asked):
+    overlap_s: int = Field(86400, ge=0, le=90 * 86400, description="How long the old key goes on working.")
+
+
+class SendTestMessage(Asked):
+    number: E164
+    sender: Annotated[str, Field(max_length=64)]
+    text: Annotated[str, Field(max_length=10_000)]
+
+
+class Money(BaseModel):
+    amount: str = Field(examples=["0.2500"])
+    currency: str = Field(examples=["USD"])
+
+
+class Message(BaseModel):
+    id: str
+    sender: str | None = Field(description="As received: written by a stranger, never proof of anything.")
+    text: str | None = Field(description="Null when erased.")
+    code: str | None
+    received_at: str
+    late: bool = Field(description="Found after the order had ended: shown, and free.")
+    revision: int
+
+
+class Order(BaseModel):
+    id: OrderId
+    kind: Literal["activation", "rental"]
+    state: Literal[
+        "placing", "waiting", "received", "resend_pending", "finished", "cancelled", "expired", "failed"
+    ]
+    number: str | None = Field(description="Null while the supplier is asked.")
+    service: str
+    country: str
+    pool: str
+    network: str | None
+    price: Money
+    created_at: str
+    expires_at: str
+    closed_at: str | None
+    cancel_available_at: str
+    can_cancel: bool
+    can_resend: bool
+    can_finish: bool
+    charged: bool
+    revision: int = Field(description="Grows with every change, also when a second code equals the first.")
+    client_reference: str | None
+    withheld: int = Field(description="Messages that were not shown: prohibited, or of another service.")
+    code: str | None = Field(description="The latest code.")
+    messages: list[Message] = Field(description="The latest 20, oldest first.")
+
+
+class Orders(BaseModel):
+    orders: list[Order]
+    next: str | None = Field(None, description="Cursor of the next page.")
+
+
+class Messages(BaseModel):
+    messages: list[Message]
+    next: str | None
+
+
+class Balance(BaseModel):
+    available: str
+    held: str
+    currency: str
+    mode: Literal["test", "live"]
+
+
+class Transfer(BaseModel):
+    id: str
+    kind: Literal["deposit", "hold", "capture", "release"]
+    debit: str
+    credit: str
+    amount: str
+    currency: str
+    order: int | None
+    made_at: str
+
+
+class Statement(BaseModel):
+    transfers: list[Transfer]
+    next: str | None
+
+
+class Events(BaseModel):
+    events: list[dict[str, Any]]
+    seq: int = Field(description="The newest seq of this side.")
+    epoch: str
+    more: bool
+
+
+class Key(BaseModel):
+    id: str
+    kind: Literal["api", "protocol"]
+    name: str
+    last4: str
+    scopes: list[str]
+    created_at: str
+    expires_at: str | None
+    revoked_at: str | None
+    last_used_on: str | None
+
+
+class NewKey(BaseModel):
+    id: str
+    key: str = Field(description="Shown this once; only a hash is kept.")
+
+
+class Keys(BaseModel):
+    keys: list[Key]
+
+
+class Accepted(BaseModel):
+    message_id: str
+
+
+class Ticket(BaseModel):
+    ticket: str
+    expires_in_s: int
+
+
+class CountryShape(BaseModel):
+    iso2: str
+    name: str
+    dial_code: str
+    field_id: int | None
+
+
+class Countries(BaseModel):
+    countries: list[CountryShape]
+    next: str | None
+
+
+class ServiceShape(BaseModel):
+    slug: str
+    name: str
+    codes: list[str] = Field(description="What the field's old protocols call it.")
+    category: str
+    window_s: int
+
+
+class Services(BaseModel):
+    services: list[ServiceShape]
+    next: str | None
+
+
+class Pool(BaseModel):
+    slug: str
+    name: str
+    mode: str
+    countries: list[str]
+
+
+class Pools(BaseModel):
+    pools: list[Pool]
+
+
+class Offer(BaseModel):
+    service: str
+    country: str
+    pool: str
+    price: Money
+    stock: int = Field(description="Numbers leasable at `as_of`, for somebody new to them.")
+    success_rate: float | None = Field(description="Share of the last seven days' orders that got a code.")
+    median_s: float | None = Field(description="Seconds to the first code, median of those.")
+
+
+class Offers(BaseModel):
+    offers: list[Offer]
+    as_of: str
+    durations: list[int] = Field(description="Seconds that rentals are sold for.")
+    next: str | None

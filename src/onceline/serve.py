@@ -1,0 +1,162 @@
+"""Runs the doors: `up` serves everything from one process and a worker child, `edge` and `work` one door each."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import structlog
+import uvicorn
+
+from onceline.config import Settings
+from onceline.core.clock import SystemClock
+from onceline.core.db import Database
+from onceline.edge.app import create_app
+from onceline.edge.live import SEND_S
+from onceline.wiring import database, open_context, open_suppliers, prepare
+from onceline.workers.run import run_until, workers
+
+_LOG = structlog.get_logger(__name__)
+_RESTART_S = 1.0
+_STOP_S = 20
+WORKER_CONNECTIONS = 8
+FRAME_BYTES = 4096
+"""A client's one frame is its ticket."""
+
+
+def configure_logs() -> None:
+    """One line of JSON per event on stderr. No line carries a key, a number, a message or an address."""
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            structlog.processors.JSONRenderer(),
+        ],
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+    )
+    logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(levelname)s %(name)s %(message)s")
+
+
+def up(settings: Settings) -> None:
+    """Everything: the database if it is ours, the workers as a child, the edge here. Returns after SIGTERM."""
+    with database(settings) as conninfo:
+        prepare(conninfo, settings, SystemClock())
+        with _worker_child(settings):
+            _serve_edge(settings, conninfo)
+
+
+def edge(settings: Settings) -> None:
+    with database(settings) as conninfo:
+        _serve_edge(settings, conninfo)
+
+
+def work(settings: Settings, *, with_parent: bool) -> None:
+    """The workers, until SIGTERM or, with a parent, until it is gone."""
+    stopping = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stopping.set())
+    if with_parent:
+        threading.Thread(target=_await_orphanhood, args=(stopping,), daemon=True).start()
+    clock = SystemClock()
+    with (
+        database(settings) as conninfo,
+        Database(conninfo, size=WORKER_CONNECTIONS, name="onceline-work") as db,
+    ):
+        context = open_context(db, settings, clock)
+        running = workers(db, context, open_suppliers(db, clock), settings)
+        run_until(stopping, db, running)
+
+
+def _serve_edge(settings: Settings, conninfo: str) -> None:
+    with Database(conninfo, size=settings.pool_size, name="onceline-edge") as db:
+        context = open_context(db, settings, SystemClock())
+        server = uvicorn.Server(
+            uvicorn.Config(
+                create_app(settings, db, context),
+                host=settings.host,
+                port=settings.port,
+                loop="uvloop",
+                http="httptools",
+                ws="websockets-sansio",
+                ws_max_size=FRAME_BYTES,
+                ws_per_message_deflate=False,
+                ws_ping_interval=20,
+                ws_ping_timeout=20,
+                access_log=False,
+                log_config=None,
+                server_header=False,
+                proxy_headers=bool(settings.trusted_proxies),
+                forwarded_allow_ips=settings.trusted_proxies or None,
+                timeout_graceful_shutdown=int(SEND_S),
+                backlog=4096,
+            )
+        )
+        server.run()
+
+
+@contextmanager
+def _worker_child(settings: Settings) -> Iterator[None]:
+    """A worker process that is started again when it dies, and that ends with us however we end."""
+    stopping = threading.Event()
+    child = _start_child(settings)
+
+    def supervise() -> None:
+        nonlocal child
+        while not stopping.is_set():
+            code = child.poll()
+            if code is None:
+                stopping.wait(0.2)
+                continue
+            _LOG.warning("worker ended, starting it again", code=code)
+            stopping.wait(_RESTART_S)
+            if not stopping.is_set():
+                child = _start_child(settings)
+
+    watch = threading.Thread(target=supervise, daemon=True)
+    watch.start()
+    try:
+        yield
+    finally:
+        stopping.set()
+        watch.join()
+        _stop(child)
+
+
+def _start_child(settings: Settings) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "onceline", "work", "--with-parent"],
+        stdin=subprocess.PIPE,
+        env=_environment(settings),
+        start_new_session=True,  # Ctrl-C in a terminal is for us; we tell the child
+    )
+
+
+def _environment(settings: Settings) -> dict[str, str]:
+    """Our own environment, with what this process decided itself (a command line option, a default)."""
+    told = {f"ONCELINE_{name.upper()}": value for name, value in settings.model_dump(mode="json").items()}
+    return {**os.environ, **{name: str(value) for name, value in told.items() if value is not None}}
+
+
+def _stop(child: subprocess.Popen[bytes]) -> None:
+    child.terminate()
+    try:
+        child.wait(timeout=_STOP_S)
+    except subprocess.TimeoutExpired:
+        child.kill()
+        child.wait()
+    if child.stdin:
+        child.stdin.close()
+
+
+def _await_orphanhood(stopping: threading.Event) -> None:
+    """The parent holds the other end of our standard input and never writes: its end is the parent's end."""
+    sys.stdin.buffer.read()
+    stopping.set()

@@ -1,0 +1,1 @@
+"""Where numbers and messages come from: one folder per supplier."""

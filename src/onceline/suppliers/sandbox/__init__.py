@@ -1,0 +1,1 @@
+"""The supplier of test mode: fictional numbers, no network, no real message."""

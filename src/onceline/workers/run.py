@@ -1,0 +1,58 @@
+"""All clocks of one worker process, each in a thread of its own, until told to stop."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from functools import partial
+
+from onceline.config import Settings
+from onceline.core.db import Database
+from onceline.core.orders.changes import CALLS_WORD
+from onceline.core.orders.context import Context
+from onceline.suppliers.base import Supplier
+from onceline.workers import expire, retain, sandbox, supply, sweep
+from onceline.workers.clock import Worker
+
+
+def workers(
+    db: Database, context: Context, suppliers: Mapping[str, Supplier], settings: Settings
+) -> tuple[Worker, ...]:
+    return (
+        Worker(
+            "expire", expire.INTERVAL_S, partial(expire.expire_round, db, context), full_round=expire.BATCH
+        ),
+        Worker("sweep", sweep.INTERVAL_S, partial(sweep.sweep_round, db, context), full_round=sweep.BATCH),
+        Worker(
+            "supply",
+            supply.INTERVAL_S,
+            partial(supply.supply_round, db, context, suppliers),
+            wake_word=CALLS_WORD,
+            full_round=supply.BATCH,
+        ),
+        Worker(
+            "sandbox",
+            sandbox.INTERVAL_S,
+            partial(sandbox.sandbox_round, db, context),
+            full_round=sandbox.BATCH,
+        ),
+        Worker(
+            "retain",
+            retain.INTERVAL_S,
+            partial(retain.retain_round, db, context, settings.logs, settings.access_log_days),
+        ),
+    )
+
+
+def run_until(stopping: threading.Event, db: Database, running: tuple[Worker, ...]) -> None:
+    """Returns when `stopping` is set and every round under way has ended."""
+    threads = [threading.Thread(target=worker.run, args=(stopping,), name=worker.name) for worker in running]
+    for worker in running:
+        db.bell.listen(worker.hear)
+    for thread in threads:
+        thread.start()
+    stopping.wait()
+    for worker in running:
+        worker.wake()
+    for thread in threads:
+        thread.join(timeout=15)

@@ -1,0 +1,61 @@
+"""Tells suppliers what their outbox holds, outside of any transaction, and records what they answered."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import structlog
+
+from onceline.core.db import Database
+from onceline.core.orders import supply
+from onceline.core.orders.context import Context
+from onceline.core.orders.supply import DueCall
+from onceline.suppliers.base import Acquired, Call, NoNumbers, OutcomeUnknown, Supplier
+
+_LOG = structlog.get_logger(__name__)
+BATCH = 20
+INTERVAL_S = 0.5
+
+
+def supply_round(db: Database, context: Context, suppliers: Mapping[str, Supplier]) -> int:
+    with db.transaction() as tx:
+        due = supply.due_calls(tx, context, limit=BATCH)
+    for call in due:
+        _make(db, context, suppliers[call.supplier], call)
+    return len(due)
+
+
+def _make(db: Database, context: Context, supplier: Supplier, call: DueCall) -> None:
+    try:
+        answer = _ask(supplier, call)
+    except NoNumbers:
+        with db.transaction() as tx:
+            supply.refused(tx, context, call)
+        return
+    except OutcomeUnknown:
+        _LOG.warning(
+            "supplier gave no certain answer", supplier=call.supplier, verb=call.verb, order=call.order.id
+        )
+        with db.transaction() as tx:
+            supply.retry_call(tx, context, call)
+        return
+    with db.transaction() as tx:
+        if answer is None:
+            supply.end_call(tx, call)
+        else:
+            supply.acquired(tx, context, call, answer.number, answer.network)
+
+
+def _ask(supplier: Supplier, call: DueCall) -> Acquired | None:
+    order = call.order
+    wanted = Call(call.reference, order.service, order.country, order.network or None, order.e164)
+    match call.verb:
+        case "acquire":
+            return supplier.acquire(wanted)
+        case "finish":
+            supplier.finish(wanted)
+        case "cancel":
+            supplier.cancel(wanted)
+        case "resend":
+            supplier.resend(wanted)
+    return None

@@ -1,0 +1,39 @@
+"""Finishes what T1 stored and T2 did not: after a crash, a lost lock, or parts that never came."""
+
+from __future__ import annotations
+
+import structlog
+
+from onceline.core.db import Database
+from onceline.core.errors import Unavailable
+from onceline.core.inbox import store as inbox
+from onceline.core.orders.context import Context
+from onceline.core.orders.settle import settle
+
+_LOG = structlog.get_logger(__name__)
+BATCH = 200
+INTERVAL_S = 1.0
+
+
+def sweep_round(db: Database, context: Context) -> int:
+    with db.transaction() as tx:
+        for group in inbox.old_part_groups(tx, context.clock.now(), BATCH):
+            inbox.join_parts(tx, context.vault, group, give_up=True)
+    with db.transaction() as tx:
+        stored = inbox.oldest_stored(tx, BATCH)
+    for message in stored:
+        _settle_one(db, context, message)
+    return len(stored)
+
+
+def _settle_one(db: Database, context: Context, message: int) -> None:
+    """One message that cannot be settled must not stop the others: it is set aside after some attempts."""
+    try:
+        with db.transaction() as tx:
+            settle(tx, context, message)
+    except Unavailable:
+        raise
+    except Exception:
+        _LOG.exception("message could not be settled", message=message)
+        with db.transaction() as tx:
+            inbox.record_failure(tx, message)

@@ -1,0 +1,81 @@
+"""Real PostgreSQL for every test: one embedded server a run, one fresh database a test, copied from a seeded template."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from onceline import embedded
+from onceline.config import Settings
+from onceline.core.clock import ManualClock
+from onceline.core.db import Database
+from onceline.core.orders.context import Context
+from onceline.wiring import open_context, prepare
+from tests.shop import Shop
+
+NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
+_NAMES = itertools.count()
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Conninfo of the run's server; a crash of the machine may lose it, a crash of a test does not."""
+    with embedded.serving(
+        tmp_path_factory.mktemp("postgres"), {"fsync": "off", "full_page_writes": "off"}
+    ) as conninfo:
+        yield conninfo
+
+
+@pytest.fixture(scope="session")
+def template(server: str) -> str:
+    """A database that is migrated and seeded; tests get copies."""
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute("create database seeded")
+    prepare(_named(server, "seeded"), Settings(), ManualClock(NOON))
+    return "seeded"
+
+
+@pytest.fixture
+def conninfo(server: str, template: str) -> Iterator[str]:
+    name = f"test_{next(_NAMES)}"
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(f"create database {name} template {template}")
+    yield _named(server, name)
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(f"drop database {name} (force)")
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock(NOON)
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return Settings(data_dir=tmp_path, keystore_dir=tmp_path / "keys")
+
+
+@pytest.fixture
+def db(conninfo: str) -> Iterator[Database]:
+    with Database(conninfo, size=8, name="test") as database:
+        yield database
+
+
+@pytest.fixture
+def context(db: Database, settings: Settings, clock: ManualClock) -> Context:
+    return open_context(db, settings, clock)
+
+
+@pytest.fixture
+def shop(db: Database, context: Context, clock: ManualClock) -> Shop:
+    """The core as tests speak of it."""
+    return Shop(db, context, clock)
+
+
+def _named(conninfo: str, name: str) -> str:
+    return psycopg.conninfo.make_conninfo(conninfo, dbname=name)

@@ -1,0 +1,170 @@
+"""The code in a message: found when it is there, never invented when it is not."""
+
+import json
+import time
+from collections import defaultdict
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from onceline.core.inbox.otp import CAP, find_code
+
+FOLDER = Path(__file__).parent / "fixtures" / "otp"
+SETS = ("develop", "develop_traps", "heldout", "heldout_traps")
+
+
+def value(text: str, sender: str | None = None) -> str | None:
+    found = find_code(text, sender)
+    return found.value if found else None
+
+
+def messages(name: str) -> list[dict[str, str | None]]:
+    return json.loads((FOLDER / f"{name}.json").read_text(encoding="utf-8"))
+
+
+def test_a_plain_code_is_found_where_it_stands() -> None:
+    text = "Your Acme code is 482913. Do not share it."
+    found = find_code(text)
+    assert found is not None
+    assert (found.value, found.written, text[found.start : found.end]) == ("482913", "482913", "482913")
+    assert found.method == "words"
+    assert 0.5 < found.confidence <= 1.0
+    assert found.domain is None
+
+
+@pytest.mark.parametrize("name", SETS)
+def test_at_least_97_of_100_codes_are_exactly_right(name: str) -> None:
+    coded = [m for m in messages(name) if m["code"]]
+    missed = [m for m in coded if value(m["text"] or "") != m["code"]]
+    assert len(missed) <= 0.03 * len(coded), missed
+
+
+@pytest.mark.parametrize("name", SETS)
+def test_at_least_97_of_100_messages_without_a_code_give_none(name: str) -> None:
+    empty = [m for m in messages(name) if not m["code"]]
+    invented = [m for m in empty if value(m["text"] or "")]
+    assert len(invented) <= 0.03 * len(empty), invented
+
+
+def test_every_language_is_above_nine_in_ten_or_misses_one_message() -> None:
+    hits: dict[str, list[bool]] = defaultdict(list)
+    for message in messages("develop") + messages("heldout"):
+        hits[str(message["group"])].append(value(message["text"] or "") == message["code"])
+    assert len(hits) >= 60
+    assert {group for group, right in hits.items() if right.count(False) > max(1, 0.1 * len(right))} == set()
+
+
+def test_the_span_leads_back_to_the_original_text() -> None:
+    text = "קוד האימות שלך: \u200e٤٨٢-٩١٣\u200f תודה"
+    found = find_code(text)
+    assert found is not None
+    assert (found.value, found.written) == ("482913", "٤٨٢-٩١٣")
+    assert text[found.start : found.end] == found.written
+
+
+def test_native_and_mixed_digits_become_ascii() -> None:
+    assert value("کد تایید: ۱۲۳456") == "123456"
+    assert value("验证码：４８２９１３") == "482913"
+    assert value("ကုဒ် ၄၈၂၉၁၃") == "482913"
+
+
+def test_separators_fall_away_but_the_hyphen_of_letters_stays() -> None:
+    assert value("Your code: 482-913") == "482913"
+    assert value("Your code: 4 8 2 9") == "4829"
+    assert value("Votre code est 12.34.56") == "123456"
+    assert value("Your access code: X4K-9PL") == "X4K-9PL"
+    assert value("G-482913 is your Google verification code.") == "482913"
+
+
+def test_the_bound_line_wins_over_the_body_and_names_the_domain() -> None:
+    found = find_code("Use 111111 to sign in.\n\n@login.example.com #482913")
+    assert found is not None
+    assert (found.value, found.method, found.domain, found.confidence) == (
+        "482913",
+        "bound",
+        "login.example.com",
+        1.0,
+    )
+
+
+def test_a_bound_line_is_found_behind_a_long_text() -> None:
+    text = "Lorem ipsum dolor. " * 300 + "\n@example.com #482913"
+    found = find_code(text)
+    assert found is not None
+    assert (found.value, text[found.start : found.end]) == ("482913", "482913")
+
+
+def test_a_code_in_the_link_of_a_known_host_is_the_last_resort() -> None:
+    found = find_code("Tap to confirm: https://v.whatsapp.com/482913")
+    assert found is not None
+    assert (found.value, found.method) == ("482913", "link")
+    assert value("Tap to confirm: https://evil.example/482913") is None
+
+
+def test_a_number_that_is_the_sender_is_never_the_code() -> None:
+    assert value("Your code request failed. Contact 48291", sender="48291") is None
+
+
+def test_beyond_the_first_two_thousand_characters_nothing_is_read_but_the_bound_line() -> None:
+    assert value("x " * CAP + "Your code is 482913.") is None
+
+
+@pytest.mark.parametrize(
+    "text", ["", " ", "\n", "#", "@", "@a #", "<#>", "0", "+", "[#]", "\ud800", "1" * 4000]
+)
+def test_scraps_of_text_give_none(text: str) -> None:
+    assert find_code(text) is None
+
+
+HOSTILE = (
+    "1", "a", "A", "1 ", "1-", "1.", "a1", "[", "(", "((1", "\u0301", "e\u0301", "٣", "ก", "验", "code ", "code 1234 ",
+    "@", "@a.b #1", ".", "a.", "x1", "*1", "12:", "1/", "https://", "a@b.c ", "\n", "\u200f", "ﷺ", "A1-", "AB-", "-", "Your code is ABCD ",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("unit", HOSTILE)
+def test_ten_thousand_characters_cost_little_more_than_two_thousand(unit: str) -> None:
+    short, long = (unit * CAP)[:CAP], (unit * 10_000)[:10_000]
+    find_code(short)
+    assert cost(long) < 12 * cost(short) + 0.004
+
+
+@pytest.mark.parametrize("unit", HOSTILE)
+def test_the_cost_grows_with_the_length_and_not_with_its_square(unit: str) -> None:
+    find_code(unit)
+    assert cost((unit * CAP)[:1600]) < 16 * cost((unit * CAP)[:200]) + 0.004
+
+
+def cost(text: str) -> float:
+    best = 1.0
+    for _ in range(3):
+        started = time.perf_counter()
+        find_code(text)
+        best = min(best, time.perf_counter() - started)
+    return best
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.text(max_size=300))
+def test_any_text_is_answered_with_a_part_of_itself_or_none(text: str) -> None:
+    found = find_code(text)
+    assert found is None or (found.written == text[found.start : found.end] and found.value.isascii())
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    st.integers(min_value=100000, max_value=999999),
+    st.sampled_from(["", "Acme: ", "[Acme] ", "<#> ", "Hi Bob, "]),
+)
+def test_every_six_digit_code_is_found_in_a_plain_frame(code: int, lead: str) -> None:
+    assert value(f"{lead}your verification code is {code}. It expires in 10 minutes.") == str(code)
+    assert value(f"{lead}{code} is your verification code.") == str(code)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.text(alphabet="0123456789 .,:-/*#xX+@codeCODE\n", max_size=120))
+def test_confused_digits_never_break_it(text: str) -> None:
+    found = find_code(text)
+    assert found is None or 3 <= len(found.value) <= 32
