@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from onceline.core.access import commands as access
+from onceline.core.catalog import store as catalog
+from onceline.core.catalog.store import Pool
 from onceline.core.clock import ManualClock
-from onceline.core.db import Database
+from onceline.core.db import Database, Row
 from onceline.core.inbox.model import Inbound, Part
 from onceline.core.inbox.store import Kept
 from onceline.core.inventory import store as inventory
@@ -16,10 +18,11 @@ from onceline.core.ledger import store as ledger
 from onceline.core.ledger.model import Balance
 from onceline.core.money import MICROS
 from onceline.core.orders import commands, store, view
-from onceline.core.orders.commands import OrderRequest
+from onceline.core.orders.commands import OrderRequest, Placed
 from onceline.core.orders.context import Context
 from onceline.core.orders.model import Order
 from onceline.core.orders.settle import receive, settle
+from onceline.core.outbox import store as outbox
 from onceline.core.outbox.store import Draft, append
 from onceline.core.proofs.checks import prove
 from onceline.workers.expire import expire_round
@@ -28,6 +31,18 @@ PRICE = MICROS // 4
 """What the sandbox asks for an activation."""
 CANCEL_LOCK_S = 120
 WINDOW_S = 1200
+DRAIN_S = 2
+GRACE_S = 600
+COOLDOWN_S = 1800
+RENTAL_COOLDOWN_S = 45 * 86400
+FOUR_HOURS, ONE_DAY = 4 * 3600, 24 * 3600
+RENTAL_PRICES = {FOUR_HOURS: MICROS, ONE_DAY: 2 * MICROS}
+"""What the sandbox asks for a rental."""
+
+
+def numbers(count: int, first: int = 0) -> list[str]:
+    """Numbers that the seeded stock does not hold."""
+    return [f"+999000{first + one:06d}" for one in range(count)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +98,41 @@ class Shop:
                 {"country": country, "pool": pool},
             )
 
+    def only(self, country: str, count: int, first: int = 0) -> list[str]:
+        """Exactly these numbers are left in the country."""
+        self.empty(country)
+        fresh = numbers(count, first)
+        self.stock(country, fresh)
+        return fresh
+
+    def pool(
+        self,
+        slug: str,
+        price: int | None = None,
+        *,
+        mode: str = "test",
+        supplier: str = "sandbox",
+        **rest: Any,
+    ) -> int:
+        """One more pool, with a price for every activation."""
+        with self.db.transaction() as tx:
+            pool = catalog.seed_pool(tx, Pool(slug, slug, supplier, mode, **rest))
+            if price is not None:
+                catalog.set_price(tx, pool, price)
+        return pool
+
+    def run(self, statement: str, **params: Any) -> int:
+        """What an intruder or an accident would do to the database."""
+        with self.db.transaction() as tx:
+            return tx.run(statement, params)
+
+    def rows(self, statement: str, **params: Any) -> list[Row]:
+        with self.db.transaction() as tx:
+            return tx.all(statement, params)
+
+    def value(self, statement: str, **params: Any) -> Any:
+        return self.rows(statement, **params)[0][0]
+
     def place(
         self,
         who: Customer,
@@ -101,6 +151,14 @@ class Shop:
                 key or secrets.token_hex(8),
             )
             return store.order(tx, placed.orders[0])
+
+    def place_all(self, who: Customer, *requests: OrderRequest, key: str | None = None) -> Placed:
+        with self.db.transaction() as tx:
+            return commands.place(tx, self.context, who.side, requests, key)
+
+    def extend(self, who: Customer, order: Order, duration_s: int, key: str | None = None) -> Order:
+        with self.db.transaction() as tx:
+            return commands.extend(tx, self.context, who.side, order.id, duration_s, key)
 
     def keep(self, number: str | None, text: str, sender: str = "Service", **rest: Any) -> Kept:
         """T1 alone: the message is stored, nobody has looked at it."""
@@ -135,6 +193,14 @@ class Shop:
         """Time passes, and the expiry worker looks around."""
         self.clock.advance(seconds)
         expire_round(self.db, self.context)
+
+    def pass_time(self, seconds: float) -> None:
+        """Time passes, and no worker looks."""
+        self.clock.advance(seconds)
+
+    def events(self, who: Customer, after: int = 0) -> list[str]:
+        with self.db.transaction() as tx:
+            return [row.type for row in outbox.after(tx, who.side, after, 1000)]
 
     def order(self, order: Order) -> Order:
         with self.db.transaction() as tx:

@@ -41,14 +41,15 @@ _BALANCE = 100 * MICROS
 def tell(settings: Settings, *, once: bool) -> int:
     """The story; returns the exit code."""
     account, key = _open_account(settings)
-    with _serving(settings) as server:
-        api = _Api(f"http://{settings.host}:{settings.port}", key)
+    api = _Api(f"http://{settings.host}:{settings.port}", key)
+    with _serving(settings, {"ONCELINE_ACTIVATION_WINDOW_S": str(_WINDOW_S)}):
         _SAY.print(f"\n[bold]Onceline[/bold] serves at {api.base}\n")
         _main_job(api)
         _money_back(api)
-        _SAY.print(f"\nAPI pages   {api.base}/api/v1/docs\nTest key    {key}\nAccount     {account}")
-        if not once:
-            _SAY.print("\nGoes on serving; Ctrl-C ends it.")
+    if not once:
+        with _serving(settings, {}) as server:
+            _SAY.print(f"\nAPI pages   {api.base}/api/v1/docs\nTest key    {key}\nAccount     {account}")
+            _SAY.print("\nGoes on serving, with the usual window; Ctrl-C ends it.")
             with contextlib.suppress(KeyboardInterrupt):
                 server.wait()
     return 0
@@ -125,7 +126,7 @@ class _Api:
         headers["Idempotency-Key"] = secrets.token_hex(16)
         data = json.dumps(body).encode() if body is not None else None
         request = urllib.request.Request(self.base + path, data, headers, method=method)  # noqa: S310 - our own address
-        with urllib.request.urlopen(request, timeout=65) as answer:  # noqa: S310
+        with urllib.request.urlopen(request, timeout=65) as answer:  # noqa: S310 - as above
             found: dict[str, Any] = json.load(answer)
             return found
 
@@ -144,9 +145,9 @@ def _open_account(settings: Settings) -> tuple[str, str]:
 
 
 @contextlib.contextmanager
-def _serving(settings: Settings) -> Iterator[subprocess.Popen[bytes]]:
-    """`onceline up` as a process of its own, with a short window."""
-    environment = {**os.environ, "ONCELINE_ACTIVATION_WINDOW_S": str(_WINDOW_S)}
+def _serving(settings: Settings, changed: dict[str, str]) -> Iterator[subprocess.Popen[bytes]]:
+    """`onceline up` as a process of its own, with some settings changed."""
+    environment = {**os.environ, **changed}
     with subprocess.Popen([sys.executable, "-m", "onceline", "up"], env=environment) as server:
         try:
             _await_ready(f"http://{settings.host}:{settings.port}/readyz", server)

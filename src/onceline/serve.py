@@ -99,6 +99,9 @@ def _serve_edge(settings: Settings, conninfo: str) -> None:
                 backlog=4096,
             )
         )
+        # uvicorn raises the signal that stopped it once more; what is open around us must still be closed in order.
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: None)
         server.run()
 
 

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 import secrets
 
 _HALF = 0xFFFFFFFF
+_DIGITS = re.compile(r"[0-9a-f]{16}")
 
 
 def random_id(prefix: str) -> str:
@@ -34,12 +36,9 @@ class OpaqueIds:
     def row(self, public: str) -> int | None:
         """The row number, or None when the text is not one of ours."""
         digits = public.removeprefix(self._prefix)
-        if len(digits) != 16 or not public.startswith(self._prefix):
+        if not public.startswith(self._prefix) or not _DIGITS.fullmatch(digits):
             return None
-        try:
-            joined = int(digits, 16)
-        except ValueError:
-            return None
+        joined = int(digits, 16)
         left, right = joined >> 32, joined & _HALF
         for turn in reversed(range(4)):
             left, right = right ^ self._round(turn, left), left

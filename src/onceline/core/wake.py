@@ -70,6 +70,8 @@ class Bell:
                 while words := self._take():
                     for payload in _payloads(words):
                         connection.execute("select pg_notify(%s, %s)", (CHANNEL, payload))
+                # A word of nothing: our own receiver then sees at once that we close.
+                connection.execute("select pg_notify(%s, '')", (CHANNEL,))
             self._pause()
 
     def _take(self) -> set[str]:
@@ -83,8 +85,9 @@ class Bell:
             with contextlib.suppress(psycopg.Error), self._connect() as connection:
                 connection.execute(f"listen {CHANNEL}")
                 while not self._closing:
-                    for notice in connection.notifies(timeout=0.5):
-                        self._tell(frozenset(notice.payload.split(",")))
+                    for notice in connection.notifies(timeout=0.5, stop_after=1):
+                        if notice.payload:
+                            self._tell(frozenset(notice.payload.split(",")))
             self._pause()
 
     def _connect(self) -> psycopg.Connection[tuple[object, ...]]:

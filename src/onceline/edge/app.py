@@ -17,6 +17,7 @@ from onceline.core.orders.context import Context
 from onceline.core.outbox import store as outbox
 from onceline.edge import handbook, problems, status
 from onceline.edge.api import account, catalog, events, orders, sandbox
+from onceline.edge.contract import Door
 from onceline.edge.envelope import Envelope
 from onceline.edge.gate import Gate
 from onceline.edge.house import CommandPool, House
@@ -43,13 +44,14 @@ def create_app(settings: Settings, db: Database, context: Context) -> FastAPI:
     gate = Gate(rate=settings.requests_per_s, burst=settings.request_burst, enabled=settings.limits == "on")
     house = House(settings, db, context, CommandPool(db), Hub(), gate)
     log = AccessLog(settings.logs, context.clock)
-    app = FastAPI(
+    app = Door(
         title="Onceline",
         version="1",
         description=handbook.INTRODUCTION,
         openapi_url="/api/v1/openapi.json",
         docs_url=None,
         redoc_url=None,
+        redirect_slashes=False,
         lifespan=_lifespan(house, log),
     )
     app.state.house = house
@@ -63,7 +65,7 @@ def create_app(settings: Settings, db: Database, context: Context) -> FastAPI:
     return app
 
 
-def _lifespan(house: House, log: AccessLog):  # type: ignore[no-untyped-def]
+def _lifespan(house: House, log: AccessLog):  # type: ignore[no-untyped-def]  # the type FastAPI asks for is private
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         house.hub.attach(asyncio.get_running_loop())

@@ -23,7 +23,9 @@ async def _grant(request: Request) -> Grant:
     if scheme.lower() != "bearer" or not key:
         raise KeyRefused("Send your key as: Authorization: Bearer ol_…")
     grant = await _checked(house, key.strip())
-    request.state.allowance = house.gate.spend(grant.key)
+    allowance = request.state.allowance = house.gate.spend(grant.key)
+    if allowance:
+        allowance.demand()
     return grant
 
 

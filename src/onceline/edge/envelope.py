@@ -1,4 +1,4 @@
-"""Around every request: an id, fixed headers, the access log line, the request metrics."""
+"""Around every request: an id, fixed headers, the answer to a fault of ours, the access log line, the metrics."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from onceline.accesslog import AccessLog
 from onceline.edge.gate import Allowance
+from onceline.edge.problems import unforeseen
 
 REQUESTS = Histogram(
     "onceline_request_seconds",
@@ -34,20 +35,25 @@ class Envelope:
             await self._app(scope, receive, send)
             return
         started = time.monotonic()
-        status = 101 if scope["type"] == "websocket" else 500
-        scope.setdefault("state", {})
+        status = 101 if scope["type"] == "websocket" else 0
+        state = scope.setdefault("state", {})
+        request_id = f"req_{secrets.token_hex(8)}"
 
         async def sealed(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                _add_headers(MutableHeaders(scope=message), scope["state"].get("allowance"))
+                _add_headers(MutableHeaders(scope=message), request_id, state.get("allowance"))
             await send(message)
 
         try:
             await self._app(scope, receive, sealed)
+        except Exception as error:
+            if status:
+                raise  # too late for another answer: the server cuts the connection
+            await unforeseen(error, request_id)(scope, receive, sealed)
         finally:
-            self._record(scope, status, time.monotonic() - started)
+            self._record(scope, status or 500, time.monotonic() - started)
 
     def _record(self, scope: Scope, status: int, seconds: float) -> None:
         route = _template(scope)
@@ -63,8 +69,8 @@ def _template(scope: Scope) -> str:
     return getattr(route, "path", UNMATCHED)
 
 
-def _add_headers(headers: MutableHeaders, allowance: Allowance | None) -> None:
-    headers["X-Request-Id"] = f"req_{secrets.token_hex(8)}"
+def _add_headers(headers: MutableHeaders, request_id: str, allowance: Allowance | None) -> None:
+    headers["X-Request-Id"] = request_id
     headers["X-Content-Type-Options"] = "nosniff"
     headers["Referrer-Policy"] = "no-referrer"
     headers.setdefault("Cache-Control", "no-store")

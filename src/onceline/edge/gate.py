@@ -32,6 +32,13 @@ class Allowance:
     window_s: int
     left: int
     reset_s: int
+    granted: bool
+
+    def demand(self) -> None:
+        """Raises LimitExceeded when this request was one too many."""
+        if not self.granted:
+            detail = f"This key may send {self.quota} requests in {self.window_s} seconds."
+            raise LimitExceeded(detail, limit="requests", retry_after_s=1)
 
 
 class _Bucket:
@@ -73,24 +80,21 @@ class Gate:
             self._grants.clear()
 
     def spend(self, key: str) -> Allowance | None:
-        """Take one request from the key's rate. Raises LimitExceeded; None when limits are off."""
+        """Take one request from the key's rate, if one is left; None when limits are off."""
         if not self._enabled:
             return None
         now = time.monotonic()
-        bucket = self._buckets.get(key)
-        if bucket is None:
-            bucket = self._buckets[key] = _Bucket(self._burst, now)
-            if len(self._buckets) > _MOST_REMEMBERED:
-                self._buckets.popitem(last=False)
+        bucket = self._buckets.setdefault(key, _Bucket(self._burst, now))
+        self._buckets.move_to_end(key)
+        if len(self._buckets) > _MOST_REMEMBERED:
+            self._buckets.popitem(last=False)
         bucket.tokens = min(self._burst, bucket.tokens + (now - bucket.at) * self._rate)
         bucket.at = now
-        if bucket.tokens < 1:
-            detail = f"This key may send {self._rate} requests a second."
-            raise LimitExceeded(detail, limit="requests", retry_after_s=1)
-        bucket.tokens -= 1
-        window = -(-self._burst // self._rate)
+        granted = bucket.tokens >= 1
+        bucket.tokens -= granted
         left = int(bucket.tokens)
-        return Allowance(self._burst, window, left, -(-(self._burst - left) // self._rate))
+        full_in_s = -(-(self._burst - left) // self._rate)
+        return Allowance(self._burst, -(-self._burst // self._rate), left, full_in_s, granted)
 
     @asynccontextmanager
     async def placing(self, side: int) -> AsyncIterator[None]:

@@ -1,7 +1,7 @@
 """Turns wake-ups into asyncio events: sockets and long polls wait here, never on a database connection.
 
 Wake-ups may be lost, so a poll looks twice a second at the newest seq of every side that somebody waits for, and at
-the grants of open sockets: a revoked one is closed within a second.
+the grants of all who wait: what a revoked one waited with is closed within a second.
 """
 
 from __future__ import annotations
@@ -10,13 +10,17 @@ import asyncio
 import contextlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Protocol
+from typing import Literal, Protocol
 
 import structlog
 
 from onceline.core.access.commands import GRANTS_WORD
-from onceline.core.errors import OncelineError
+from onceline.core.access.model import Grant
+from onceline.core.errors import KeyRevoked, LimitExceeded, OncelineError
 
+Kind = Literal["socket", "long poll"]
+MOST_WAITERS: dict[Kind, int] = {"socket": 100, "long poll": 400}
+"""Of one side in one process: an event wakes all of them, and each reads the database."""
 POLL_S = 0.5
 _SIDE = "side:"
 _LOG = structlog.get_logger(__name__)
@@ -31,13 +35,18 @@ class Net(Protocol):
 
 
 class Watch:
-    """One waiter on a side. `ended` is set when its grant may not act any more."""
+    """One waiter on a side: a socket or a long poll. `ended` is set when its grant may not act any more."""
 
-    def __init__(self, side: int, grant: int | None) -> None:
-        self.side = side
-        self.grant = grant
+    def __init__(self, grant: Grant, kind: Kind) -> None:
+        self.grant = grant.id
+        self.kind = kind
         self.ended = False
         self._woken = asyncio.Event()
+
+    def demand(self) -> None:
+        """Raises KeyRevoked."""
+        if self.ended:
+            raise KeyRevoked("The key of this request has ended.")
 
     def wake(self) -> None:
         self._woken.set()
@@ -70,8 +79,12 @@ class Hub:
                 self._loop.call_soon_threadsafe(self._tell, words)
 
     @contextmanager
-    def watching(self, side: int, grant: int | None = None) -> Iterator[Watch]:
-        watch = Watch(side, grant)
+    def watching(self, grant: Grant, kind: Kind) -> Iterator[Watch]:
+        """Raises LimitExceeded when too many of this kind wait on the side already."""
+        side, watch = grant.side, Watch(grant, kind)
+        if self._count(side, kind) >= MOST_WAITERS[kind]:
+            detail = f"{MOST_WAITERS[kind]} {kind}s of this account are open; close one first."
+            raise LimitExceeded(detail, limit=f"{kind}s", retry_after_s=1)
         self._watches.setdefault(side, set()).add(watch)
         try:
             yield watch
@@ -82,9 +95,8 @@ class Hub:
                 del self._watches[side]
                 self._seen.pop(side, None)
 
-    def count(self, side: int) -> int:
-        """Open sockets of a side: the watches that have a grant."""
-        return sum(watch.grant is not None for watch in self._watches.get(side, ()))
+    def _count(self, side: int, kind: Kind) -> int:
+        return sum(watch.kind == kind for watch in self._watches.get(side, ()))
 
     async def poll(self, net: Net) -> None:
         """The net under lost wake-ups; runs as long as the process."""
@@ -97,6 +109,8 @@ class Hub:
                 await self._look(net)
             except OncelineError as away:
                 _LOG.warning("live poll waits for the database", code=away.code)
+            except Exception as fault:  # whatever it is: without this loop no revoked key loses its socket
+                _LOG.error("live poll failed, looking again", error=type(fault).__qualname__)
 
     async def _look(self, net: Net) -> None:
         if not self._watches:
@@ -105,14 +119,14 @@ class Hub:
             if self._seen.get(side) != seq:
                 self._seen[side] = seq
                 self._wake(side)
-        grants = {
-            watch.grant for watches in self._watches.values() for watch in watches if watch.grant is not None
-        }
-        ended = await net.ended(list(grants)) if grants else set()
-        for watch in [watch for watches in self._watches.values() for watch in watches]:
+        ended = await net.ended(list({watch.grant for watch in self._all()}))
+        for watch in self._all():
             if watch.grant in ended:
                 watch.ended = True
                 watch.wake()
+
+    def _all(self) -> list[Watch]:
+        return [watch for watches in self._watches.values() for watch in watches]
 
     def _tell(self, words: frozenset[str]) -> None:
         for word in words:

@@ -27,17 +27,19 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from onceline.core.access import commands as access
 from onceline.core.access.model import Grant
 from onceline.core.db import Transaction
-from onceline.core.errors import KeyRefused, OncelineError, Unavailable
+from onceline.core.errors import KeyRefused, LimitExceeded, OncelineError, Unavailable
 from onceline.core.orders import view
 from onceline.core.outbox import store as outbox
 from onceline.core.outbox.store import Horizon
+from onceline.edge.body import parse
 from onceline.edge.house import House, house_of
 from onceline.edge.hub import Watch
+from onceline.edge.problems import BadRequest
 
 FIRST_FRAME_S = 5.0
 HEARTBEAT_S = 15.0
 SEND_S = 10.0
-SOCKETS_PER_SIDE = 100
+AWAY_S = 0.5
 BATCH = 100
 
 NOT_ALLOWED, BAD_FRAME, TOO_SLOW, TOO_MANY, TRY_LATER = 4401, 4400, 4408, 4429, 1013
@@ -72,15 +74,19 @@ async def live(socket: WebSocket) -> None:
     await socket.accept()
     try:
         opening = await _open(socket, house)
-        if house.hub.count(opening.grant.side) >= SOCKETS_PER_SIDE:
-            raise _Closed(TOO_MANY, f"more than {SOCKETS_PER_SIDE} sockets")
-        with house.hub.watching(opening.grant.side, opening.grant.id) as watch, SOCKETS.track_inprogress():
+        with house.hub.watching(opening.grant, "socket") as watch, SOCKETS.track_inprogress():
             await _serve(socket, house, opening, watch)
     except _Closed as closed:
-        with contextlib.suppress(RuntimeError, WebSocketDisconnect):
-            await socket.close(closed.code, closed.reason)
-    except (WebSocketDisconnect, RuntimeError):
+        await _close(socket, closed.code, closed.reason)
+    except LimitExceeded as refusal:
+        await _close(socket, TOO_MANY, refusal.detail)
+    except WebSocketDisconnect:
         pass  # the client has gone
+
+
+async def _close(socket: WebSocket, code: int, reason: str) -> None:
+    with contextlib.suppress(RuntimeError, WebSocketDisconnect):  # the client may have gone first
+        await socket.close(code, reason)
 
 
 async def _open(socket: WebSocket, house: House) -> _Opening:
@@ -106,14 +112,22 @@ async def _open(socket: WebSocket, house: House) -> _Opening:
 async def _first_frame(socket: WebSocket) -> dict[str, Any]:
     try:
         async with asyncio.timeout(FIRST_FRAME_S):
-            frame = json.loads(await socket.receive_text())
+            frame = parse((await _receive(socket)).encode())
     except TimeoutError as error:
         raise _Closed(NOT_ALLOWED, "no auth frame in time") from error
-    except (ValueError, KeyError, RecursionError) as error:
+    except BadRequest as error:
         raise _Closed(BAD_FRAME, "the first frame is not JSON text") from error
     if not _is_auth(frame):
         raise _Closed(BAD_FRAME, 'the first frame must be {"type":"auth","ticket":…,"after"?:…,"epoch"?:…}')
-    return frame  # type: ignore[no-any-return]
+    return frame  # type: ignore[no-any-return]  # _is_auth looked at its shape
+
+
+async def _receive(socket: WebSocket) -> str:
+    """The text of the next frame; a binary one counts as empty. Raises WebSocketDisconnect."""
+    message = await socket.receive()
+    if message["type"] == "websocket.disconnect":
+        raise WebSocketDisconnect(message.get("code", 1006))
+    return message.get("text") or ""
 
 
 def _is_auth(frame: Any) -> bool:
@@ -123,7 +137,7 @@ def _is_auth(frame: Any) -> bool:
     known = frame.keys() <= {"type", "ticket", "after", "epoch"}
     return (
         known
-        and (after is None or (type(after) is int and 0 <= after < 2**62))
+        and (after is None or (type(after) is int and after >= 0))
         and isinstance(epoch, str | None)
     )
 
@@ -153,7 +167,7 @@ async def _write(socket: WebSocket, house: House, opening: _Opening, watch: Watc
     while True:
         if watch.ended:
             raise _Closed(NOT_ALLOWED, "the key of this socket has ended")
-        events = await _read_events(house, side, cursor)
+        events = await _read_events(house, watch, side, cursor)
         for event in events:
             await _send(socket, {"type": "event", **event})
             cursor = event["seq"]
@@ -165,8 +179,8 @@ async def _write(socket: WebSocket, house: House, opening: _Opening, watch: Watc
             beat_at = time.monotonic() + HEARTBEAT_S
 
 
-async def _read_events(house: House, side: int, cursor: int) -> list[dict[str, Any]]:
-    """The next events; while the database is away the socket stays open and silent."""
+async def _read_events(house: House, watch: Watch, side: int, cursor: int) -> list[dict[str, Any]]:
+    """The next events; while the database is away the socket stays open, and looks again every AWAY_S."""
 
     def read(tx: Transaction) -> list[dict[str, Any]]:
         return view.event_views(tx, house.context, outbox.after(tx, side, cursor, BATCH))
@@ -174,6 +188,8 @@ async def _read_events(house: House, side: int, cursor: int) -> list[dict[str, A
     try:
         return await house.commands.run(read)
     except Unavailable:
+        await asyncio.sleep(AWAY_S)
+        watch.wake()
         return []
     except OncelineError as error:
         raise _Closed(TRY_LATER, error.code) from error
@@ -181,7 +197,7 @@ async def _read_events(house: House, side: int, cursor: int) -> list[dict[str, A
 
 async def _read_nothing(socket: WebSocket) -> NoReturn:
     """After the first frame a client has nothing to say; its closing is noticed here."""
-    await socket.receive_text()
+    await _receive(socket)
     raise _Closed(BAD_FRAME, "only the auth frame is expected")
 
 

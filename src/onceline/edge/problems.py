@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from datetime import datetime
 from typing import Any
 
@@ -68,6 +69,8 @@ _RETRYABLE = {
     "internal",
 }
 _AMOUNTS = {"missing", "lowest_price"}
+_KEY_HEADER = ("header", "Idempotency-Key")
+MOST_FAULTS = 20
 
 
 class Problem(BaseModel):
@@ -117,7 +120,13 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(BadRequest, _bad_request)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http)
-    app.add_exception_handler(Exception, _unforeseen)
+
+
+def unforeseen(error: Exception, request_id: str) -> JSONResponse:
+    """The answer to a fault of ours. Logged is where it happened, never what the error says: that may quote data."""
+    places = [f"{frame.filename}:{frame.lineno}" for frame in traceback.extract_tb(error.__traceback__)]
+    _LOG.error("request failed", request_id=request_id, error=type(error).__qualname__, places=places[-12:])
+    return problem("internal", "This is our fault; it was logged. Send the same request again.")
 
 
 async def _domain(_: Request, error: Exception) -> JSONResponse:
@@ -135,15 +144,17 @@ async def _bad_request(_: Request, error: Exception) -> JSONResponse:
 async def _invalid(_: Request, error: Exception) -> JSONResponse:
     """Every fault with its place; the offending values are not repeated, they may be secrets."""
     assert isinstance(error, RequestValidationError)
-    faults = [
-        {
-            "field": ".".join(str(step) for step in fault["loc"][1:]) or str(fault["loc"][0]),
-            "fault": fault["msg"],
-        }
-        for fault in error.errors()[:20]
-    ]
-    first = faults[0] if faults else {"field": "body", "fault": "unreadable"}
-    return problem("invalid_input", f"{first['field']}: {first['fault']}.", {"faults": faults})
+    found = error.errors()[:MOST_FAULTS]
+    if any(fault["type"] == "missing" and fault["loc"] == _KEY_HEADER for fault in found):
+        detail = "Send an Idempotency-Key header, a fresh random one for every new order."
+        return problem("idempotency_key_required", detail)
+    faults = [{"field": _place(fault["loc"]), "fault": str(fault["msg"])[:200]} for fault in found]
+    return problem("invalid_input", f"{faults[0]['field']}: {faults[0]['fault']}.", {"faults": faults})
+
+
+def _place(steps: tuple[str | int, ...]) -> str:
+    """`orders.3.service`; where it names the header, body or query alone, that. Long names are the client's own."""
+    return (".".join(str(step) for step in steps[1:]) or str(steps[0]))[:200]
 
 
 async def _http(_: Request, error: Exception) -> JSONResponse:
@@ -156,11 +167,6 @@ async def _http(_: Request, error: Exception) -> JSONResponse:
         answer = problem("malformed_body", str(error.detail))
     answer.headers.update(error.headers or {})
     return answer
-
-
-async def _unforeseen(_: Request, error: Exception) -> JSONResponse:
-    _LOG.error("request failed", exc_info=error)
-    return problem("internal", "This is our fault; it was logged. Send the same request again.")
 
 
 def _figure(name: str, value: Any) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -12,6 +12,7 @@ Network = Annotated[str, Field(pattern=r"^[0-9]{5,6}$", examples=["23415"])]
 E164 = Annotated[str, Field(pattern=r"^\+[1-9][0-9]{4,14}$", examples=["+447700900123"])]
 Decimal = Annotated[str, Field(pattern=r"^[0-9]{1,10}(\.[0-9]{1,6})?$", examples=["0.2500"])]
 Name = Annotated[str, Field(min_length=1, max_length=80, pattern=r"^[^\x00-\x1f\x7f]+$")]
+ClientReference = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[\x21-\x7e]+$")]
 OrderId = Annotated[int, Field(ge=1, le=2147483647)]
 
 
@@ -36,9 +37,7 @@ class PlaceOrder(Asked):
     number: E164 | None = Field(
         None, description="A number that you had before for this service, to have it again."
     )
-    client_reference: Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[\x21-\x7e]+$")] | None = (
-        None
-    )
+    client_reference: ClientReference | None = None
 
 
 class PlaceOrders(Asked):
@@ -143,8 +142,21 @@ class Statement(BaseModel):
     next: str | None
 
 
+class Fact(BaseModel):
+    type: str = Field(examples=["order.received"])
+    at: str
+    revision: int | None = Field(description="Of the order, when this happened.")
+    order: Order | None = Field(description="As it stands now; null for an event that names none.")
+    message: Message | None
+
+
+class Event(BaseModel):
+    seq: int
+    event: Fact
+
+
 class Events(BaseModel):
-    events: list[dict[str, Any]]
+    events: list[Event]
     seq: int = Field(description="The newest seq of this side.")
     epoch: str
     more: bool

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import structlog
 
 from onceline.core.db import Database
+from onceline.core.errors import Unavailable
 from onceline.core.orders import supply
 from onceline.core.orders.context import Context
 from onceline.core.orders.supply import DueCall
@@ -21,13 +22,14 @@ def supply_round(db: Database, context: Context, suppliers: Mapping[str, Supplie
     with db.transaction() as tx:
         due = supply.due_calls(tx, context, limit=BATCH)
     for call in due:
-        _make(db, context, suppliers[call.supplier], call)
+        _make(db, context, suppliers, call)
     return len(due)
 
 
-def _make(db: Database, context: Context, supplier: Supplier, call: DueCall) -> None:
+def _make(db: Database, context: Context, suppliers: Mapping[str, Supplier], call: DueCall) -> None:
+    """A supplier that answers nonsense, or is not configured, is asked again later: nothing is known for certain."""
     try:
-        answer = _ask(supplier, call)
+        answer = _ask(suppliers[call.supplier], call)
     except NoNumbers:
         with db.transaction() as tx:
             supply.refused(tx, context, call)
@@ -36,14 +38,24 @@ def _make(db: Database, context: Context, supplier: Supplier, call: DueCall) -> 
         _LOG.warning(
             "supplier gave no certain answer", supplier=call.supplier, verb=call.verb, order=call.order.id
         )
-        with db.transaction() as tx:
-            supply.retry_call(tx, context, call)
+        _retry(db, context, call)
+        return
+    except Unavailable:
+        raise
+    except Exception:
+        _LOG.exception("supplier failed", supplier=call.supplier, verb=call.verb, order=call.order.id)
+        _retry(db, context, call)
         return
     with db.transaction() as tx:
         if answer is None:
             supply.end_call(tx, call)
         else:
             supply.acquired(tx, context, call, answer.number, answer.network)
+
+
+def _retry(db: Database, context: Context, call: DueCall) -> None:
+    with db.transaction() as tx:
+        supply.retry_call(tx, context, call)
 
 
 def _ask(supplier: Supplier, call: DueCall) -> Acquired | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import structlog
 
 from onceline.core.db import Database
-from onceline.core.errors import Unavailable
+from onceline.core.errors import Busy, Unavailable
 from onceline.core.inbox import store as inbox
 from onceline.core.orders.context import Context
 from onceline.core.orders.settle import settle
@@ -16,24 +16,26 @@ INTERVAL_S = 1.0
 
 
 def sweep_round(db: Database, context: Context) -> int:
+    """Returns how many messages were settled or set back."""
     with db.transaction() as tx:
         for group in inbox.old_part_groups(tx, context.clock.now(), BATCH):
             inbox.join_parts(tx, context.vault, group, give_up=True)
     with db.transaction() as tx:
         stored = inbox.oldest_stored(tx, BATCH)
-    for message in stored:
-        _settle_one(db, context, message)
-    return len(stored)
+    return sum(_settle_one(db, context, message) for message in stored)
 
 
-def _settle_one(db: Database, context: Context, message: int) -> None:
+def _settle_one(db: Database, context: Context, message: int) -> bool:
     """One message that cannot be settled must not stop the others: it is set aside after some attempts."""
     try:
         with db.transaction() as tx:
             settle(tx, context, message)
+    except Busy:
+        return False  # its number is in other hands: the next round comes back
     except Unavailable:
         raise
     except Exception:
         _LOG.exception("message could not be settled", message=message)
         with db.transaction() as tx:
             inbox.record_failure(tx, message)
+    return True

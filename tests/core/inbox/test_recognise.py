@@ -126,6 +126,16 @@ def test_a_family_may_send_for_its_members() -> None:
     assert surely("Your Skype code is 482913", "Microsoft") == "skype"
 
 
+def test_a_family_is_the_same_seen_from_either_side() -> None:
+    assert BOOK.related("facebook", "instagram")
+    assert BOOK.related("instagram", "facebook")
+    assert not BOOK.related("facebook", "uber")
+
+
+def test_the_sender_of_a_bank_stands_whatever_shop_its_text_names() -> None:
+    assert surely("482913 is your code for Uber, GBP 12.00", "HSBC") == "hsbc"
+
+
 def test_a_short_code_counts_only_in_its_own_country() -> None:
     assert surely("Your code is 482913", "32665", "US") == "facebook"
     assert surely("Your code is 482913", "32665", "GB") is None

@@ -1,3 +1,10 @@
+-- name: seed_digest
+select seed from installation
+
+-- name: set_seed_digest
+-- Also the lock that keeps two seeders apart.
+update installation set seed = %(seed)s
+
 -- name: seed_countries
 insert into countries (iso2, name, dial_code, field_id)
 select * from unnest(%(iso2)s::text[], %(name)s::text[], %(dial_code)s::text[], %(field_id)s::smallint[])

@@ -45,8 +45,19 @@ OfferCursor = tuple[str, str, str]
 """Service, country and pool of the last offer seen."""
 
 
-def seed(tx: Transaction) -> None:
+def seed_text() -> str:
+    """All that `seed` writes, as one text: when it is unchanged there is nothing to do."""
+    return repr((load_countries(), load_services()))
+
+
+def is_seeded(tx: Transaction, seed: str) -> bool:
+    row = tx.one(_Q.seed_digest)
+    return row is not None and row.seed == seed
+
+
+def seed(tx: Transaction, digest: str) -> None:
     """Bring countries and services up to the shipped data; what operators priced or pooled stays."""
+    tx.run(_Q.set_seed_digest, {"seed": digest})
     countries = load_countries()
     tx.run(
         _Q.seed_countries,

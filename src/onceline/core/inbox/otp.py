@@ -13,8 +13,15 @@ import re
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
+from itertools import pairwise
 
-from onceline.core.inbox.otp_candidates import Candidate, cut, letters_after
+from onceline.core.inbox.otp_candidates import (
+    Candidate,
+    cut,
+    letters_after,
+    letters_first,
+    small_letters_after,
+)
 from onceline.core.inbox.otp_score import Message, best
 from onceline.core.inbox.otp_text import Folded, fold
 from onceline.core.inbox.otp_words import Word, find_words
@@ -29,8 +36,11 @@ _BOUND = re.compile(
 )
 _APP_PREFIX = re.compile(r"^\s*(?:<#>|\[#\]|<#|#>)\s*")
 _APP_HASH = re.compile(r"(?:^|\s)([A-Za-z0-9+/]{11})\s*$")
+_NO_CODES = frozenset(
+    ("below", "expired", "pending", "invalid", "attached", "inside", "required", "failed", "blocked")
+)
 _TAGS = frozenset("【】[]〔〕")
-_CODELIKE = re.compile(r"[0-9]|[A-Z]{3}")
+_CODELIKE = re.compile(r"[0-9]|[A-Z]{3}|: [a-z]{5,8}(?:$|\n| [A-Z])")
 _MIXTURE = re.compile(r"[0-9+/]|[a-z][A-Z]")
 
 
@@ -130,8 +140,37 @@ def _lettered(body: Folded, words: list[Word]) -> tuple[Candidate, ...]:
     letters = [char for char in body.plain if char.isascii() and char.isalpha()]
     if sum(char.isupper() for char in letters) * 2 > len(letters) + 12:
         return ()
-    found = (letters_after(body.plain, word.end) for word in words if word.role in {"strong", "code"})
+    found = [_letters_at(body, words, at) for at in range(len(words))]
+    first = letters_first(body.plain)
+    if first and any(_opens(first, pair) for pair in pairwise(words)):
+        found.append(first)
     return tuple(candidate for candidate in found if candidate)
+
+
+def _letters_at(body: Folded, words: list[Word], at: int) -> Candidate | None:
+    """Letters behind the code word at an index, or behind the "is" that follows it."""
+    if words[at].role not in {"strong", "code"}:
+        return None
+    following = words[at + 1 : at + 2]
+    if following and following[0].role == "link" and not body.low[words[at].end : following[0].start].strip():
+        return letters_after(body.plain, following[0].end, True)
+    found = letters_after(body.plain, words[at].end, False)
+    if found or words[at].role != "strong":
+        return found
+    small = small_letters_after(body.plain, words[at].end)
+    return small if small and small.value not in _NO_CODES and not _is_word(words, small) else None
+
+
+def _is_word(words: list[Word], c: Candidate) -> bool:
+    """Whether the candidate is a known word."""
+    return any(word.start <= c.start < word.end for word in words)
+
+
+def _opens(c: Candidate, pair: tuple[Word, Word]) -> bool:
+    """ "ABCDEF is your … code": the link stands right behind the letters."""
+    link, mark = pair
+    beside = 0 <= link.start - c.end <= 2 and link.role == "link"
+    return beside and mark.role in {"strong", "code"} and mark.start - c.end < 45
 
 
 def _linked(text: str, body: Folded) -> Code | None:

@@ -217,9 +217,37 @@ def _prefixed(plain: str, start: int, end: int) -> Candidate | None:
     while head > 0 and start - head < 9 and plain[head - 1].isascii() and plain[head - 1].isalnum():
         head -= 1
     prefix = plain[head : start - 1]
-    if not 1 <= len(prefix) <= 6 or not prefix.isupper() or not 3 <= end - start <= 8:
+    if (
+        prefix.lower() in _WORDS
+        or not 1 <= len(prefix) <= 6
+        or not prefix.isupper()
+        or not 3 <= end - start <= 8
+    ):
         return None
     return Candidate(head, end, plain[head:end], "prefixed")
+
+
+# What stands before the hyphen without being part of the code.
+_WORDS = frozenset(
+    (
+        "otp",
+        "code",
+        "pin",
+        "sms",
+        "tan",
+        "mtan",
+        "tac",
+        "kod",
+        "kode",
+        "cod",
+        "ref",
+        "no",
+        "nr",
+        "id",
+        "tel",
+        "eotp",
+    )
+)
 
 
 def _mixed(plain: str, atoms: list[tuple[int, int]], at: int) -> tuple[int, Candidate | None]:
@@ -256,15 +284,34 @@ def _hyphened(plain: str, atoms: list[tuple[int, int]], at: int) -> tuple[int, C
     return count, None
 
 
-def letters_after(plain: str, at: int) -> Candidate | None:
-    """A code of capital letters that follows a keyword ending at `at`."""
-    match = _LETTERS.match(plain, at)
-    if not match:
+def letters_after(plain: str, at: int, linked: bool) -> Candidate | None:
+    """A code of capital letters behind a keyword, or behind the "is" (`linked`), that ends at `at`."""
+    match = (_LETTERS if linked else _SIGNED_LETTERS).match(plain, at)
+    if not match or (_GOES_ON.match(plain, match.end(1)) and _readable(match[1])):
         return None
-    group = 1 if match[1] else 2
-    return Candidate(match.start(group), match.end(group), match[group], "letters")
+    return Candidate(match.start(1), match.end(1), match[1], "letters")
 
 
-_LETTERS = re.compile(
-    r"[ \n]{0,3}(?:[a-z]{2,8} ?)?(?:[:=\"'(\[-] ?){1,3}([A-Z]{4,10}|[A-Z]{3,5}-[A-Z]{3,5})(?![\w-])|[ \n]{1,2}(?:is|ist|est|es|e|adalah|la|то|är|er|on|jest|este) ([A-Z]{4,8})(?![\w-])"
-)
+def _readable(letters: str) -> bool:
+    """A word that someone shouts, not random letters."""
+    return sum(letters.count(vowel) for vowel in "AEIOU") * 5 >= len(letters)
+
+
+def small_letters_after(plain: str, at: int) -> Candidate | None:
+    """A code of small letters behind a keyword and a colon, where the text or the sentence ends."""
+    match = _SMALL_LETTERS.match(plain, at)
+    return Candidate(match.start(1), match.end(1), match[1], "letters") if match else None
+
+
+def letters_first(plain: str) -> Candidate | None:
+    """A code of capital letters that opens the message, perhaps behind a name and a colon."""
+    match = _FIRST_LETTERS.match(plain)
+    return Candidate(match.start(1), match.end(1), match[1], "letters") if match else None
+
+
+_SMALL_LETTERS = re.compile(r" ?: ([a-z]{5,8})(?=$|\n| [A-Z])")
+_GOES_ON = re.compile(r" [a-z]")
+_CAPITALS = r"([A-Z]{4,10}|[A-Z]{3,5}-[A-Z]{3,5})(?![\w-])"
+_LETTERS = re.compile(r"[ \n]{0,3}[:=\"'(\[-]{0,2} ?" + _CAPITALS)
+_SIGNED_LETTERS = re.compile(r"[ \n]{0,3}[:=\"'(\[-]{1,2}[ \n]?[\"'(\[]?" + _CAPITALS)
+_FIRST_LETTERS = re.compile(r"(?:[^:\n]{1,24}:)? *[\"'(\[]?([A-Z]{4,8})[\"')\]]?(?= )")

@@ -14,7 +14,7 @@ from onceline.core.inbox.otp_words import Word
 
 ENOUGH = 5.0
 _NEAR = 14
-_MOST = 24
+_MOST = 14
 _CURRENCY = "$€£¥₹₽₺₴₸₦₩฿₫₭₮₱₪₾֏৳៛￥₼"
 _BREAK = re.compile(r"[.!?…]+(?=\s)|[。！？؟।॥۔።။](?!$)|[.!?](?=[^\W\d_ ])")
 _MARK_BEFORE = re.compile(r"(?:[:=>\"'(\[【「『<]|(?<=\s)-) *[\"'(\[【「『<*]*$|\n *$|[\"'(\[【「『*]$")
@@ -23,7 +23,8 @@ _LEADS = frozenset("】].!？。>:")
 _OPEN = re.compile(r"[\"'(\[【「『*<]$")
 _CLOSE = re.compile(r"^[\"')\]】」』*>]")
 _STOP = re.compile(
-    r"(?:\bstop|\bhelp|\bunsub|\btext|\breply|\bsend|\btxt|\breport|\bforward|\bketik|\bsoan|\bsms)\b[^.\n]{0,24}(?:to|ke|a|au|al|an|gui|до|на|no|till|til|naar|do) *$"
+    r"\b(?:stop|help|unsub\w*|text|reply|send|txt|report|forward|ketik|soan|sms)\b[^.\n]{0,24}"
+    r"\b(?:to|ke|au|al|an|gui|на|till|til|naar|para) *$"
 )
 _HOTLINE = re.compile(r"^(?:1[89]00|0?800|0?850|0?900|400|444|19\d\d)\d{4,7}$")
 _YEAR = re.compile(r"^(?:19[5-9]|20[0-4])\d$|^25[67]\d$|^14[0-4]\d$")
@@ -44,7 +45,10 @@ class Message:
     @classmethod
     def of(cls, text: Folded, words: list[Word], candidates: tuple[Candidate, ...]) -> "Message":
         ends = tuple(word.end for word in words)
-        return cls(text, tuple(words), candidates, frozenset(word.role for word in words), ends)
+        roles = {word.role for word in words}
+        if any(sign in text.plain for sign in "%٪％"):
+            roles.add("promo")
+        return cls(text, tuple(words), candidates, frozenset(roles), ends)
 
     def has(self, role: str) -> bool:
         return role in self.roles
@@ -96,6 +100,8 @@ def _ruled_out(message: Message, c: Candidate) -> bool:
         return True
     if (right.lstrip()[:1] in "%٪％" and right.strip()) or left[-1:] == "+":
         return True
+    if len(c.value) >= 9 and c.value.isdigit() and not _vouched(message, c):
+        return True
     if c.kind != "letters" and (_counted(message, c) or _labelled(message, c)):
         return True
     return bool(_STOP.search(low[max(0, c.start - 45) : c.start]))
@@ -135,6 +141,8 @@ def _labelled(message: Message, c: Candidate) -> bool:
     gap = low[word.end : c.start]
     if any(char.isdigit() for char in gap) or len(gap) > 16 or _BREAK.search(gap):
         return False
+    if gap.strip()[:1] in {":", "-"} and (_announced(message, c) or _headed(message, c)):
+        return False
     if word.role == "number":
         return not (
             len(before) > 1 and before[-2].role in {"strong", "code"} and word.start - before[-2].end <= 1
@@ -142,6 +150,32 @@ def _labelled(message: Message, c: Candidate) -> bool:
     if word.role in {"label", "hide"}:
         return not (word.role == "label" and "\n" in gap and len(c.value) >= 4 and gap.strip() == "")
     return word.role == "soft" and gap.strip(" .#") == "" and word.end - word.start > 2
+
+
+def _vouched(message: Message, c: Candidate) -> bool:
+    """Nine digits and more are a phone or account number unless the sentence plainly says code."""
+    if _tight(message, c) or _announced(message, c):
+        return True
+    start = max((m.end() for m in _BREAK.finditer(message.text.low, 0, c.start)), default=0)
+    named = any(w.role in {"strong", "code"} and w.start >= start for w in message.before(c.start))
+    return named and _link_word(message, c)
+
+
+def _headed(message: Message, c: Candidate) -> bool:
+    """The only number of a message stands behind a colon in a sentence that began with the code."""
+    if len(message.candidates) > 1:
+        return False
+    strong = [w for w in message.before(c.start) if w.role == "strong"]
+    between = message.text.low[strong[-1].end : c.start] if strong else ""
+    return bool(strong) and not _BREAK.search(between) and not any(char.isdigit() for char in between)
+
+
+def _announced(message: Message, c: Candidate) -> bool:
+    """ "… is your code" follows at once: the word before it is a name, as in "App Store: 482913 is your code"."""
+    after = message.after(c.end)[:2]
+    if len(after) < 2 or after[0].role != "link" or after[1].role not in {"strong", "code"}:
+        return False
+    return not message.text.low[c.end : after[0].start].strip() and after[1].start - c.end < 45
 
 
 def _weigh(message: Message, c: Candidate, live: list[Candidate]) -> float:
@@ -209,6 +243,8 @@ def _after(message: Message, c: Candidate, gap: str) -> float:
 
 
 def _shape(message: Message, c: Candidate) -> float:
+    if c.kind in {"mixed", "letters"} and "label" in message.roles and "strong" not in message.roles:
+        return -2.5
     if c.kind == "mixed":
         return _mixed_shape(c.value) + (0.9 if _tight(message, c) and not message.has("promo") else 0.0)
     if c.kind == "letters":
@@ -216,7 +252,7 @@ def _shape(message: Message, c: Candidate) -> float:
     length = sum(char.isdigit() for char in c.value)
     score = _LENGTHS.get(length, -2.0)
     if (length >= 9 or length == 3) and _tight(message, c):
-        score += 0.8
+        score += 1.2
     if c.kind == "digits" and _YEAR.match(c.value):
         score -= 1.5
     if _HOTLINE.match(c.value):
@@ -236,6 +272,8 @@ def _place(message: Message, c: Candidate) -> float:
     score = 0.0
     if _own_line(plain, c):
         score += 1.5
+    elif _own_sentence(plain, c):
+        score += 2.1
     if _OPEN.search(plain[max(0, c.start - 1) : c.start]) and _CLOSE.search(plain[c.end : c.end + 1]):
         score += 0.7
     if sum(1 for o in message.candidates if o.value == c.value) > 1:
@@ -257,9 +295,14 @@ def _own_line(plain: str, c: Candidate) -> bool:
     )
 
 
+def _own_sentence(plain: str, c: Candidate) -> bool:
+    before, after = plain[max(0, c.start - 4) : c.start].rstrip(" "), plain[c.end : c.end + 2].strip(" ")
+    return before[-1:] in {".", "!", "。"} and after[:1] in {"", ".", "!", "。"}
+
+
 def _lonely(message: Message, c: Candidate, live: list[Candidate]) -> float:
     """The only number in a message that speaks of a code is that code, however far the word."""
-    if len({o.value for o in live}) > 1 or not 4 <= len(c.value) <= 8 or c.kind in {"mixed", "letters"}:
+    if len({o.value for o in live}) > 1 or not 4 <= len(c.value) <= 10 or c.kind in {"mixed", "letters"}:
         return 0.0
     if message.has("strong") and not message.has("promo") and not message.has("notice"):
         return 1.8 if len(c.value) >= 5 else 0.8
@@ -271,10 +314,18 @@ def _lonely(message: Message, c: Candidate, live: list[Candidate]) -> float:
 def _alone(message: Message, c: Candidate, live: list[Candidate]) -> float:
     """Without any code word only a message that is nothing but a name and a code has one."""
     plain = message.text.plain
+    if c.kind == "mixed" and plain.strip() == c.value and len(c.value) >= 5 and c.value.isupper():
+        return 5.0
     if len(live) > 1 or c.kind in {"mixed", "letters"} or not 4 <= len(c.value) <= 8 or _YEAR.match(c.value):
         return 0.0
-    if message.roles & {"label", "money", "promo", "hide", "notice"}:
+    if message.roles & {"money", "promo", "hide", "notice"}:
         return 0.0
+    if "warn" in message.roles and c.start < 24 and len(c.value) >= 5 and not message.before(c.start):
+        return 5.0
+    if "label" in message.roles or "number" in message.roles:
+        return 0.0
+    if "unit" in message.roles and c.start < 4 and len(c.value) >= 5 and _own_line(plain, c):
+        return 5.0
     rest = (plain[: c.start] + plain[c.end :]).strip(" :-.\n[]【】()<>#*\"'")
     if not rest:
         return 6.0 if plain[c.end :].strip() != "-" else 0.0

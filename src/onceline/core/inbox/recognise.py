@@ -21,20 +21,16 @@ TEMPLATE_CAP = 300
 CONFIDENT = 0.8
 DOUBTED = 0.7
 
+# Marks of direction and of no width: they part words for nobody who reads them. The joiners of scripts stay.
+_INVISIBLE = re.compile("[\u00ad\u200b\u200e\u200f\u202a-\u202e\u2060\u2066-\u2069\ufeff]")
 _HOST = r"[^\W_](?:[^\W_]|-){0,62}(?:\.[^\W_](?:[^\W_]|-){0,62}){1,6}"
 _BOUND = re.compile(rf"^@({_HOST}) #\S", re.MULTILINE)
 _LINK = re.compile(rf"(?<![\w./@=%&?#:\\-])(?:https?://)?({_HOST})(?![\w-]|\.[\w-])")
 _CREDENTIALS = re.compile(r"[^\s/]{0,80}@")
 _HASH = re.compile(r"(?:^|\s)([A-Za-z0-9+/]{11})\s*$")
 _NOISE = re.compile(r"^\s*(?:<#>|\[#\]|\[Web발신\]|\[국제발신\]|\[국외발신\]|\(광고\))\s*", re.IGNORECASE)
-_TAGS = (
-    re.compile(
-        r"^\s*(?:【([^】\n]{1,40})】|\[([^\]\n]{1,40})\]|\(([^)\n]{1,40})\)|<([^>\n]{1,40})>|〔([^〕\n]{1,40})〕)"
-    ),
-    re.compile(
-        r"(?:【([^】\n]{1,40})】|\[([^\]\n]{1,40})\]|\(([^)\n]{1,40})\)|<([^>\n]{1,40})>|〔([^〕\n]{1,40})〕)\s*$"
-    ),
-)
+_TAG = r"(?:【([^】\n]{1,40})】|\[([^\]\n]{1,40})\]|\(([^)\n]{1,40})\)|<([^>\n]{1,40})>|〔([^〕\n]{1,40})〕)"
+_TAGS = (re.compile(rf"^\s*{_TAG}"), re.compile(rf"{_TAG}\s*$"))
 _LINK_HEAD = re.compile(r"(?:https?://)?[a-z]{1,20}\.(?:[a-z]{1,20}\.)?[a-z]{1,10}/(?:[a-z]{1,20}/)?")
 
 
@@ -54,7 +50,7 @@ def recognise(
 
     Kinds of evidence, strongest first: bound-domain, template, sender, tag, frame, domain, app-hash, mention.
     """
-    text = unicodedata.normalize("NFKC", text[:CAP])[:CAP]
+    text = _INVISIBLE.sub("", unicodedata.normalize("NFKC", text[:CAP]))[:CAP]
     bound = _BOUND.search(text)
     if bound:
         return _bound(bound[1], sender, text, book, country)
@@ -86,14 +82,17 @@ def _evidence(sender: str | None, text: str, book: ServiceBook, country: str | N
 
 
 def _weigh(found: list[Recognition], book: ServiceBook) -> Recognition | None:
-    """The first confident evidence, else the surest; in doubt where the text itself names another service."""
+    """The first confident evidence, else the surest; in doubt where the text itself names another service.
+
+    A bank's sender stands whatever its text names: that is the shop where somebody pays.
+    """
     if not found:
         return None
     best = next((one for one in found if one.confidence >= CONFIDENT), None)
     if best is None:
         return max(found, key=lambda one: one.confidence)
     rivals = [one for one in found if _contradicts(one, best)]
-    if not rivals:
+    if not rivals or (best.evidence == "sender" and book.category(best.service) == "bank"):
         return best
     if best.evidence == "sender" and book.related(best.service, rivals[0].service):
         return rivals[0]
@@ -145,8 +144,8 @@ def _by_tag(text: str, words: Words, book: ServiceBook) -> Iterator[Recognition]
             continue
         signature = match.lastindex in (1, 2)
         sure = (0.82 if signature else 0.6) if name.ordinary else (0.9 if signature else 0.84)
-        written = inner[:1].isupper() or not inner.isascii() or inner == name.surface
-        if (name.weak and not written) or not words.brings_code:
+        doubtful = name.first_name or not name.written(inner)
+        if (name.weak and doubtful) or not words.brings_code:
             sure = 0.5
         yield Recognition(name.slug, sure, "tag")
 

@@ -13,12 +13,15 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
+from itertools import accumulate
 from typing import Any, NamedTuple
 
 from onceline.core.catalog.model import Service
 
 MAX_NAME_TOKENS = 5
 _WORDS = re.compile(r"[^\W_]+")
+# Words, the humps of camel case, runs of digits.
+_PARTS = re.compile(r"\d+|[A-Z]?[^\W\d_A-Z]+|[A-Z]+(?![a-z])")
 _DLT = re.compile(r"[A-Za-z]{2}-([A-Za-z0-9]{3,9})(?:-[STPGstpg])?")
 _NOT_MESSAGED = frozenset({"special", "test"})
 
@@ -30,11 +33,27 @@ class Name(NamedTuple):
     surface: str
     ordinary: bool
     short: bool
+    person: bool
+    breaks: frozenset[int]
+    """Where the folded name may be parted by a space: "WhatsApp" after 5 letters, "Maxis" nowhere."""
+    channel: bool
+    """Named in everybody's messages: "write to us on Telegram"."""
 
     @property
     def weak(self) -> bool:
         """Proves something only where it is written, and placed, as a name."""
         return self.ordinary or self.short
+
+    @property
+    def first_name(self) -> bool:
+        """Is also what people are called: "Dave: …" may be Dave himself, "DANA: …" is the wallet."""
+        return self.person and not self.surface.isupper()
+
+    def written(self, text: str) -> bool:
+        """Is this how the name is written, and not merely the same letters?"""
+        if self.short:
+            return self.surface.startswith(text)
+        return text == self.surface or (text[:1].isupper() and not self.person) or not text.isascii()
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +62,7 @@ class Hints:
 
     generic_senders: frozenset[str]
     ordinary: frozenset[str]
+    persons: frozenset[str]
     never: frozenset[str]
     code_words: frozenset[str]
     english: frozenset[str]
@@ -71,6 +91,7 @@ def load_hints() -> Hints:
     return Hints(
         generic_senders=sets["generic_senders"],
         ordinary=sets["ordinary"],
+        persons=sets["persons"],
         never=sets["never"],
         code_words=sets["code_words"],
         english=sets["english"],
@@ -95,6 +116,7 @@ class ServiceBook:
         self.hints = load_hints()
         self._categories: dict[str, str] = {}
         self._prohibited: set[str] = set()
+        self._channels: set[str] = set()
         self._names: dict[str, Name] = {}
         self._senders: dict[str, str] = {}
         self._hosts: dict[str, str] = {}
@@ -151,6 +173,8 @@ class ServiceBook:
         self._categories[service.slug] = service.category
         if service.prohibited:
             self._prohibited.add(service.slug)
+        if self.hints.link_domains.intersection(service.domains):
+            self._channels.add(service.slug)
         for domain in service.domains:
             self._hosts.setdefault(domain, service.slug)
         for sender in service.senders:
@@ -163,9 +187,17 @@ class ServiceBook:
         if len(folded) < 2 or folded in self.hints.never or folded in self.hints.code_words:
             return
         short = len(folded) < 4 and folded.isascii() and folded.isalpha()
-        self._names.setdefault(folded, Name(slug, surface, folded in self.hints.ordinary, short))
+        ordinary = folded in self.hints.ordinary or folded in self.hints.persons
+        person = folded in self.hints.persons
+        name = Name(slug, surface, ordinary, short, person, _breaks(surface), slug in self._channels)
+        self._names.setdefault(folded, name)
         self.first_words.add(folded)
         self.first_words.update(fold(word) for word in _WORDS.findall(surface)[:1])
+
+
+def _breaks(surface: str) -> frozenset[int]:
+    parts = [fold(part) for part in _PARTS.findall(surface)]
+    return frozenset(accumulate(len(part) for part in parts))
 
 
 def _load(name: str) -> dict[str, Any]:

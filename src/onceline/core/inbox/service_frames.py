@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import islice
+from itertools import islice, pairwise
 from typing import NamedTuple
 
 from onceline.core.inbox.service_book import MAX_NAME_TOKENS, Hints, Name, ServiceBook, fold
@@ -19,7 +19,7 @@ MAX_STEPS = 9
 MAX_RUN = 80
 MAX_MENTIONS = 12
 MAX_SOLITARY = 160
-BESIDE = 12
+BESIDE = 8
 MAX_INITIALS = 12
 
 # Letters with the vowel signs that belong to them: without the signs, Thai and Indic words fall apart.
@@ -27,7 +27,9 @@ _MARKS = "\u0300-\u036f\u064b-\u0655\u0670\u0900-\u0903\u093a-\u094f\u0981-\u098
 _TOKEN = re.compile(rf"[^\W_](?:[^\W_]|[{_MARKS}])*")
 _UNSPACED = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7a3]")
 _STOP = re.compile(r"[!?。！？\n]|\.\s")
+_NEAR_STOP = re.compile(r"[!?。！？\n】\])>」〕A-Za-z]|\.\s")
 _HEAD = re.compile(r"\s*(?:[:|»>]|-\s|–|—)")
+_COMMA = re.compile(r"[,;،，、]\s?")
 _GLUE = re.compile(r"[ .'’&+*@/\-()\u200c\u200d]{0,3}")
 
 
@@ -45,6 +47,8 @@ class Mention(NamedTuple):
     last: int
     end: int
     proper: bool
+    whole: bool
+    """Not part of a longer word, as in scripts that set no spaces."""
 
 
 class Claim(NamedTuple):
@@ -89,6 +93,10 @@ class Words:
         """Does a sentence end between two neighbouring tokens?"""
         return _STOP.search(self.text, self.tokens[left].end, self.tokens[right].start) is not None
 
+    def comma(self, left: int) -> bool:
+        """Does a comma or the like part a token from the next?"""
+        return _COMMA.search(self.text, self.tokens[left].end, self.tokens[left + 1].start) is not None
+
     def _mentioned(self, index: int, book: ServiceBook) -> list[Mention]:
         token = self.tokens[index]
         if _UNSPACED.search(token.word):
@@ -97,9 +105,9 @@ class Words:
             return []
         for last in range(min(index + MAX_NAME_TOKENS, len(self.tokens)) - 1, index - 1, -1):
             name = book.name(fold("".join(part.word for part in self.tokens[index : last + 1])))
-            if name and self._glued(index, last):
+            if name and self._glued(name, index, last):
                 start, end = self.tokens[index].start, self.tokens[last].end
-                return [Mention(name, index, last, end, self._proper(name, start, end))]
+                return [Mention(name, index, last, end, self._proper(name, start, end), whole=True)]
         return []
 
     def _inside(self, index: int, book: ServiceBook) -> Iterator[Mention]:
@@ -112,20 +120,24 @@ class Words:
             name = book.name(run[place : place + size])
             if name:
                 start, end = token.start + place, token.start + place + size
-                yield Mention(name, index, index, end, self._proper(name, start, end))
+                whole = (start, end) == (token.start, token.end)
+                yield Mention(name, index, index, end, self._proper(name, start, end), whole)
             place += size
 
-    def _glued(self, first: int, last: int) -> bool:
-        pairs = zip(self.tokens[first:last], self.tokens[first + 1 : last + 1], strict=True)
-        return all(_GLUE.fullmatch(self.text, left.end, right.start) for left, right in pairs)
+    def _glued(self, name: Name, first: int, last: int) -> bool:
+        """Do these tokens stand together, and part only where the name itself does?"""
+        length = 0
+        for left, right in pairwise(self.tokens[first : last + 1]):
+            length += len(fold(left.word))
+            if length not in name.breaks or not _GLUE.fullmatch(self.text, left.end, right.start):
+                return False
+        return True
 
     def _proper(self, name: Name, start: int, end: int) -> bool:
         written = self.text[start:end]
         if self.shouted and written.isascii():
             return False
-        if name.short:
-            return name.surface.startswith(written)
-        return written == name.surface or written[:1].isupper()
+        return name.written(written)
 
 
 def said(words: Words, mentions: list[Mention]) -> list[Claim]:
@@ -136,14 +148,22 @@ def said(words: Words, mentions: list[Mention]) -> list[Claim]:
 
 def named(words: Words, mentions: list[Mention], book: ServiceBook) -> Iterator[Claim]:
     """The services a message only names: sure of a bank in a money message, or of the one name in a foreign one."""
-    plain = [
-        one.name.slug for one in mentions if not one.name.ordinary and (one.proper or not one.name.short)
-    ]
     money = any(token.word in words.hints.money_words for token in words.tokens)
     alone = len({one.name.slug for one in mentions}) == 1 and _foreign(words)
-    for slug in dict.fromkeys(plain):
+    alone = alone and all(_solitary(words, one) for one in mentions)
+    for slug in dict.fromkeys(one.name.slug for one in mentions if _plain(one.name, proper=one.proper)):
         bank = money and book.category(slug) == "bank"
         yield Claim(slug, 0.8 if bank or alone else 0.5)
+
+
+def _plain(name: Name, *, proper: bool) -> bool:
+    return not name.ordinary and (proper or not name.short)
+
+
+def _solitary(words: Words, mention: Mention) -> bool:
+    """A whole name and nothing but it, of nobody whom others mention too."""
+    part_of_more = _goes_on(words, mention) or _rejected(words, mention)
+    return mention.whole and not mention.name.channel and not part_of_more
 
 
 def _foreign(words: Words) -> bool:
@@ -170,6 +190,17 @@ def _rejected(words: Words, mention: Mention) -> bool:
     )
 
 
+def _goes_on(words: Words, mention: Mention) -> bool:
+    """Is the name the beginning of a longer one, as in "Uber Cool Salon"?"""
+    following = mention.last + 1
+    if following >= len(words.tokens) or words.shouted:
+        return False
+    token, hints = words.tokens[following], words.hints
+    known = token.word in hints.qualifiers or token.word in hints.fillers or token.word in hints.code_words
+    adjoining = words.text[mention.end : token.start].isspace()
+    return adjoining and not known and words.text[token.start].isupper()
+
+
 def _before(words: Words, mention: Mention) -> float:
     """ "Your X verification code": the name, then the code word, with nothing but qualifiers between."""
     index = mention.last + 1
@@ -185,18 +216,23 @@ def _before(words: Words, mention: Mention) -> float:
 
 
 def _beside(words: Words, mention: Mention) -> float:
-    """The same in scripts without spaces: the code phrase stands right after the name."""
+    """The same in scripts without spaces: the code phrase stands right beside the name."""
     if mention.name.weak and not mention.proper:
         return 0.0
-    near = _STOP.split(words.text[mention.end : mention.end + BESIDE], maxsplit=1)[0]
-    return 0.85 if any(phrase in near for phrase in words.hints.code_phrases) else 0.0
+    near = [_NEAR_STOP.split(words.text[mention.end : mention.end + BESIDE], maxsplit=1)[0]]
+    if mention.whole:
+        start = words.tokens[mention.first].start
+        near.append(_NEAR_STOP.split(words.text[max(0, start - 2 * BESIDE) : start])[-1])
+    return 0.85 if any(phrase in text for phrase in words.hints.code_phrases for text in near) else 0.0
 
 
 def _opened(words: Words, mention: Mention) -> float:
     """How sure "X code" is: most after "your", less at the start of a sentence, least in the midst of one."""
     first, weak = mention.first, mention.name.weak
     if first == 0 or words.stops(first - 1, first):
-        return (0.7 if mention.proper else 0.0) if weak else 0.88
+        written = words.text[words.tokens[first].start : mention.end]
+        initials = 0.82 if written.isupper() and written == mention.name.surface else 0.7
+        return (initials if mention.proper else 0.0) if weak else 0.88
     left = words.tokens[first - 1].word
     if left in words.hints.openers or any(char.isdigit() for char in left):
         return (0.84 if mention.proper else 0.0) if weak else 0.9
@@ -207,7 +243,7 @@ def _after(words: Words, mention: Mention) -> float:
     """ "Code for X", "code to sign in to X", "code de vérification X": back to the code word over small words."""
     index, steps = mention.first - 1, 0
     while index >= 0 and steps < MAX_STEPS:
-        if words.stops(index, index + 1):
+        if words.stops(index, index + 1) or words.comma(index):
             return 0.0
         word = words.tokens[index].word
         if word in words.hints.code_words:
@@ -223,6 +259,8 @@ def _afterwards(words: Words, mention: Mention, code: int) -> float:
     before = words.tokens[code - 1].word if code else ""
     if before in words.hints.rejects:
         return 0.0
+    if _goes_on(words, mention) or mention.name.first_name:
+        return 0.7 if mention.proper else 0.0
     if not mention.name.weak:
         return 0.86
     roman = before in words.hints.openers and before != "your"
@@ -248,7 +286,7 @@ def _head(words: Words, mention: Mention) -> float:
     """ "X: 123456 is your code": the name opens the message and a mark sets it apart."""
     if mention.first != 0 or not _HEAD.match(words.text, mention.end):
         return 0.0
-    if not words.has_code:
+    if not words.has_code or mention.name.first_name:
         return 0.5
     return (0.82 if mention.proper else 0.0) if mention.name.weak else 0.88
 
@@ -259,12 +297,25 @@ def _account(words: Words, mention: Mention) -> float:
     if not any(_digits(token.word) for token in words.tokens) or not back:
         return 0.0
     purpose = any(word in words.hints.verbs for word in back) and back[-1] in words.hints.fillers
-    if not purpose:
+    if not purpose or _goes_on(words, mention) or mention.name.first_name:
         return 0.0
-    return (0.7 if mention.proper else 0.0) if mention.name.weak else 0.82
+    following = words.tokens[mention.last + 1].word if mention.last + 1 < len(words.tokens) else ""
+    if not mention.name.weak:
+        return 0.82
+    owned = back[-1] == "your" and following in ("account", "id")
+    return 0.0 if not mention.proper else 0.82 if owned else 0.7
 
 
-_FRAMES = (_before, _beside, _after, _head, _account)
+def _signed(words: Words, mention: Mention) -> float:
+    """ "… 1234. Uber team", "… 1234 - Uber": the name stands alone at the end."""
+    rest = [token.word for token in words.tokens[mention.last + 1 :]]
+    start = words.text[: words.tokens[mention.first].start].rstrip(" ")
+    apart = start.endswith((".", "!", "\n", "-", "–", "—", "|")) and words.has_code
+    known = not mention.name.weak and not mention.name.channel
+    return 0.82 if apart and known and rest in ([], ["team"], ["support"]) else 0.0
+
+
+_FRAMES = (_before, _beside, _after, _head, _account, _signed)
 
 
 def _digits(word: str) -> bool:

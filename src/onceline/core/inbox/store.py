@@ -100,6 +100,10 @@ def join_parts(tx: Transaction, vault: Vault, group: bytes, *, give_up: bool = F
     if not rows:
         return None
     contents = {row.part_index: content for row in rows if (content := read(vault, row))}
+    if not contents:
+        for row in rows:
+            decide(tx, row.id, "unreadable")
+        return None
     text = join(
         {index: content.text for index, content in contents.items()}, rows[-1].part_total, give_up=give_up
     )

@@ -28,6 +28,8 @@ from onceline.core.ledger.model import Movement
 LIVE = frozenset({"placing", "waiting", "received", "resend_pending"})
 CLOSED = frozenset({"finished", "cancelled", "expired", "failed"})
 ACTIVATION, RENTAL = "activation", "rental"
+MOST_WITHHELD = 2**15 - 1
+"""Where counting stops: a flood must not break the order it comes to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,7 +187,7 @@ def show(order: Order, *, received_at: datetime, has_code: bool, late: bool) -> 
 
 def withhold(order: Order) -> Change:
     """A message that must not be shown: only its existence is counted."""
-    after = replace(order, withheld=order.withheld + 1, revision=order.revision + 1)
+    after = replace(order, withheld=min(order.withheld + 1, MOST_WITHHELD), revision=order.revision + 1)
     return Change(after, Movement(events=1), ("order.withheld",))
 
 

@@ -22,6 +22,9 @@ from onceline.core.orders.changes import apply
 from onceline.core.orders.context import Context
 from onceline.core.orders.store import Message
 
+_MOST_PAGES = 100
+"""Of stored messages, read before an order ends; a flood beyond that waits for the sweeper."""
+
 
 def receive(tx: Transaction, context: Context, message: Inbound) -> Kept:
     """T1: one insert. A duplicate changes nothing and returns what is there."""
@@ -40,12 +43,18 @@ def settle(tx: Transaction, context: Context, message: int) -> None:
         inbox.decide(tx, row.id, "unowned", keep_payload=True)
         return
     inventory.lock(tx, row.number_id)
-    settle_number(tx, context, row.number_id)
+    _decide(tx, context, row)  # this one alone: a neighbour that cannot be settled must not take it along
 
 
 def settle_number(tx: Transaction, context: Context, number: int) -> int:
     """T2 for everything stored for a number whose lock the caller holds; returns how many were decided."""
-    return sum(_decide(tx, context, row) for row in inbox.stored_for(tx, number))
+    decided = 0
+    for _ in range(_MOST_PAGES):
+        stored = inbox.stored_for(tx, number)
+        if not stored:
+            break
+        decided += sum(_decide(tx, context, row) for row in stored)
+    return decided
 
 
 def _decide(tx: Transaction, context: Context, row: Row) -> bool:

@@ -7,6 +7,7 @@ create table installation (
     order_key bigint not null,        -- permutes order ids
     message_key bytea not null,       -- permutes message ids
     currency text not null,
+    seed text,                        -- digest of the seed data that was last written
     created_at timestamptz not null
 );
 

@@ -106,13 +106,15 @@ begin
     end loop;
 end $$;
 
--- A number that this side had before for the service, in its own cool-down too (an extra activation).
+-- A number that this side had before for the service, in its own cool-down too (an extra activation). Only while nobody
+-- else has had it since: their late messages, or their account at the service, are not this side's (promise P6).
 create function retake_number(p_e164 text, p_pool smallint, p_service smallint, p_side bigint)
 returns table (number_id integer, e164 text, network text) language sql as $$
     select n.id, n.e164, c.network
     from numbers n join chunks c on c.id = n.chunk_id
     where n.e164 = p_e164 and n.state = 'free' and c.pool_id = p_pool
       and exists (select from orders o where o.number_id = n.id and o.side_id = p_side and o.service_id = p_service)
+      and p_side = (select o.side_id from orders o where o.number_id = n.id order by o.serial desc limit 1)
     for update of n skip locked
 $$;
 

@@ -66,6 +66,8 @@ class Vault:
     def open(self, key: str, sealed: bytes, place: Place) -> bytes:
         """Raises Erased when the key is gone, Forged when the text is not what was sealed here."""
         body = bytes(sealed)
+        if len(body) < 1 + _NONCE_BYTES or body[:1] != _VERSION:
+            raise Forged(f"{place} does not open")
         nonce, secret = body[1 : 1 + _NONCE_BYTES], body[1 + _NONCE_BYTES :]
         try:
             return self._cipher(key).decrypt(nonce, secret, _bound(key, place))

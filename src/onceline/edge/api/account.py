@@ -17,7 +17,7 @@ from onceline.core.ledger import store as ledger
 from onceline.core.money import format_amount
 from onceline.edge import shapes
 from onceline.edge.api import router
-from onceline.edge.api.paging import Cursor, Limit, read_cursor, write_cursor
+from onceline.edge.api.paging import Cursor, Limit, foreign_cursor, read_cursor, write_cursor
 from onceline.edge.auth import BalanceRead, KeysManage
 from onceline.edge.house import AnyHouse, House
 
@@ -43,9 +43,11 @@ async def statement(
 ) -> dict[str, Any]:
     """Every transfer, newest first. A hold that was released cost nothing."""
     place = read_cursor(cursor, str)
-    before = house.context.installation.transfer_ids.row(str(place[0])) if place else None
-    page = await house.commands.run(lambda tx: ledger.statement(tx, grant.side, before=before, limit=limit))
     ids = house.context.installation.transfer_ids
+    before = ids.row(str(place[0])) if place else None
+    if place and before is None:
+        raise foreign_cursor()
+    page = await house.commands.run(lambda tx: ledger.statement(tx, grant.side, before=before, limit=limit))
     return {
         "transfers": [_transfer(house, row) for row in page.rows],
         "next": write_cursor(ids.public(page.next)) if page.next else None,

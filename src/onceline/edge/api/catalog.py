@@ -24,6 +24,7 @@ routes = router("catalog")
 async def countries(
     house: AnyHouse, _: OrdersRead, limit: Limit = 100, cursor: Cursor = None
 ) -> dict[str, Any]:
+    """Countries by ISO 3166-1 code."""
     after = str((read_cursor(cursor, str) or ("",))[0])
     rows = await house.commands.run(lambda tx: catalog.countries(tx, after=after, limit=limit + 1))
     page = rows[:limit]
@@ -37,7 +38,7 @@ async def countries(
 async def services(
     house: AnyHouse,
     _: OrdersRead,
-    search: Annotated[str | None, Query(max_length=64, pattern=r"^[^%_\\]*$")] = None,
+    search: Annotated[str | None, Query(max_length=64, pattern=r"^[^%_\\\x00-\x1f\x7f]*$")] = None,
     limit: Limit = 100,
     cursor: Cursor = None,
 ) -> dict[str, Any]:
@@ -65,6 +66,7 @@ async def services(
 
 @routes.get("/catalog/pools", response_model=shapes.Pools)
 async def pools(house: AnyHouse, grant: OrdersRead) -> dict[str, Any]:
+    """Sources of numbers, and the countries each has some of."""
     rows = await house.commands.run(lambda tx: catalog.pools(tx, grant.mode))
     return {
         "pools": [
@@ -77,10 +79,10 @@ async def pools(house: AnyHouse, grant: OrdersRead) -> dict[str, Any]:
 async def offers(
     house: AnyHouse,
     grant: OrdersRead,
-    service: Annotated[str | None, Query(max_length=64)] = None,
-    country: Annotated[str | None, Query(pattern=r"^[A-Z]{2}$")] = None,
-    pool: Annotated[str | None, Query(max_length=64)] = None,
-    network: Annotated[str | None, Query(pattern=r"^[0-9]{5,6}$")] = None,
+    service: shapes.Slug | None = None,
+    country: shapes.Country | None = None,
+    pool: shapes.Slug | None = None,
+    network: shapes.Network | None = None,
     kind: Literal["activation", "rental"] = "activation",
     duration: Annotated[int, Query(ge=0, le=366 * 86400)] = 0,
     limit: Limit = 50,

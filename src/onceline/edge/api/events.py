@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Awaitable, Callable
 from typing import Annotated, Any
 
 from fastapi import Query, Response
@@ -35,11 +37,9 @@ async def list_events(
     ] = 0,
 ) -> Response:
     """Events after a cursor, oldest first. 410 `resync` when what followed it is no longer kept."""
-    with house.hub.watching(grant.side) as watch:
-        found = await _read(house, grant, after, epoch, limit)
-        if wait and not found["events"]:
-            await watch.wait(wait)
-            found = await _read(house, grant, after, epoch, limit)
+    found = await _read(house, grant, after, epoch, limit)
+    if wait and not found["events"]:
+        found = await _wait(house, grant, wait, lambda: _read(house, grant, after, epoch, limit))
     return JSONResponse(found)
 
 
@@ -49,6 +49,19 @@ async def issue_ticket(house: AnyHouse, grant: EventsRead) -> Response:
     now = house.clock.now()
     ticket = await house.commands.run(lambda tx: access.issue_ticket(tx, grant, now))
     return JSONResponse({"ticket": ticket, "expires_in_s": TICKET_S}, 201)
+
+
+async def _wait(
+    house: House, grant: Grant, wait: int, read: Callable[[], Awaitable[dict[str, Any]]]
+) -> dict[str, Any]:
+    """Read again at each wake-up of the side until there are events or the time is over. Raises KeyRevoked."""
+    deadline = time.monotonic() + wait
+    with house.hub.watching(grant, "long poll") as watch:
+        found = await read()
+        while not found["events"] and await watch.wait(deadline - time.monotonic()):
+            watch.demand()
+            found = await read()
+    return found
 
 
 async def _read(house: House, grant: Grant, after: int, epoch: str | None, limit: int) -> dict[str, Any]:

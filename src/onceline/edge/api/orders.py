@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import time
 from collections.abc import Callable
 from datetime import datetime
 from typing import Annotated, Any
@@ -13,6 +14,7 @@ from fastapi.responses import JSONResponse
 
 from onceline.core.access.model import Grant
 from onceline.core.db import Transaction
+from onceline.core.errors import NotFound
 from onceline.core.money import parse_amount
 from onceline.core.orders import commands, model, store, view
 from onceline.core.orders.commands import OrderRequest, Placed
@@ -20,22 +22,21 @@ from onceline.core.orders.model import CLOSED, LIVE
 from onceline.core.orders.store import Wanted
 from onceline.edge import shapes
 from onceline.edge.api import router
-from onceline.edge.api.paging import Cursor, Limit, read_cursor, write_cursor
+from onceline.edge.api.paging import Cursor, Limit, foreign_cursor, read_cursor, write_cursor
 from onceline.edge.auth import OrdersRead, OrdersWrite
 from onceline.edge.house import AnyHouse, House
-from onceline.edge.problems import BadRequest
 
 routes = router("orders")
 
 LONGEST_WAIT_S = 60
 Id = Annotated[int, Path(ge=1, le=2147483647)]
 IdempotencyKey = Annotated[
-    str | None,
+    str,
     Header(
         alias="Idempotency-Key",
         max_length=255,
         pattern=r"^[\x21-\x7e]+$",
-        description="Required. The same key and body give the same answer for seven days, whatever happened between.",
+        description="The same key and body give the same answer for seven days, whatever happened between.",
     ),
 ]
 OrderState = Annotated[
@@ -48,7 +49,7 @@ OrderState = Annotated[
 
 @routes.post("/orders", status_code=201, response_model=shapes.Order)
 async def place_order(
-    house: AnyHouse, grant: OrdersWrite, wanted: shapes.PlaceOrder, idempotency_key: IdempotencyKey = None
+    house: AnyHouse, grant: OrdersWrite, wanted: shapes.PlaceOrder, idempotency_key: IdempotencyKey
 ) -> Response:
     """Lease a number. The price is held now, captured with the first code, released when none comes."""
     views, replayed = await _place(house, grant, [_request(wanted)], idempotency_key)
@@ -57,7 +58,7 @@ async def place_order(
 
 @routes.post("/orders/batch", status_code=201, response_model=shapes.Orders)
 async def place_orders(
-    house: AnyHouse, grant: OrdersWrite, wanted: shapes.PlaceOrders, idempotency_key: IdempotencyKey = None
+    house: AnyHouse, grant: OrdersWrite, wanted: shapes.PlaceOrders, idempotency_key: IdempotencyKey
 ) -> Response:
     """All of them or none, in one transaction."""
     views, replayed = await _place(house, grant, [_request(one) for one in wanted.orders], idempotency_key)
@@ -69,9 +70,9 @@ async def list_orders(
     house: AnyHouse,
     grant: OrdersRead,
     state: OrderState = None,
-    service: Annotated[str | None, Query(max_length=64)] = None,
-    country: Annotated[str | None, Query(pattern=r"^[A-Z]{2}$")] = None,
-    client_reference: Annotated[str | None, Query(max_length=64)] = None,
+    service: shapes.Slug | None = None,
+    country: shapes.Country | None = None,
+    client_reference: shapes.ClientReference | None = None,
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> Response:
@@ -80,7 +81,8 @@ async def list_orders(
     wanted = Wanted(house.clock.now(), _states(state), service, country, client_reference)
 
     def read(tx: Transaction) -> dict[str, Any]:
-        page = store.listed(tx, grant.side, wanted, before=int(place[0]) if place else None, limit=limit)
+        before = _own(tx, grant, int(place[0])) if place else None
+        page = store.listed(tx, grant.side, wanted, before=before, limit=limit)
         views = view.order_views(tx, house.context, [row.id for row in page.rows])
         return {"orders": views, "next": write_cursor(page.next) if page.next else None}
 
@@ -103,7 +105,7 @@ async def read_order(
     if wait:
         found = await _wait(house, grant, found, wait, after)
     tag = _etag(found)
-    if request.headers.get("if-none-match") == tag:
+    if _matches(request.headers.get("if-none-match", ""), tag):
         return Response(status_code=304, headers={"ETag": tag})
     return JSONResponse(found, headers={"ETag": tag})
 
@@ -132,13 +134,11 @@ async def extend_order(
     grant: OrdersWrite,
     order_id: Id,
     wanted: shapes.ExtendOrder,
-    idempotency_key: IdempotencyKey = None,
+    idempotency_key: IdempotencyKey,
 ) -> Response:
     """Lengthen a rental by one of the durations on offer."""
-    key = _demanded(idempotency_key)
-
     def change(tx: Transaction) -> dict[str, Any]:
-        commands.extend(tx, house.context, grant.side, order_id, wanted.duration, key)
+        commands.extend(tx, house.context, grant.side, order_id, wanted.duration, idempotency_key)
         return view.order_views(tx, house.context, [order_id])[0]
 
     return _answer(await house.commands.run(change), 200, replayed=False)
@@ -151,7 +151,9 @@ async def list_messages(
     """Every message of an order, oldest first."""
     place = read_cursor(cursor, str)
     ids = house.context.installation.message_ids
-    after = (ids.row(str(place[0])) or 0) if place else 0
+    after = ids.row(str(place[0])) if place else 0
+    if after is None:
+        raise foreign_cursor()
 
     def read(tx: Transaction) -> dict[str, Any]:
         order = store.order(tx, order_id, grant.side)
@@ -180,20 +182,9 @@ def _request(wanted: shapes.PlaceOrder) -> OrderRequest:
     )
 
 
-def _demanded(idempotency_key: str | None) -> str:
-    if not idempotency_key:
-        raise BadRequest(
-            "idempotency_key_required",
-            "Send an Idempotency-Key header, a fresh random one for every new order.",
-        )
-    return idempotency_key
-
-
 async def _place(
-    house: House, grant: Grant, requests: list[OrderRequest], idempotency_key: str | None
+    house: House, grant: Grant, requests: list[OrderRequest], key: str
 ) -> tuple[list[dict[str, Any]], bool]:
-    key = _demanded(idempotency_key)
-
     def place(tx: Transaction) -> tuple[list[dict[str, Any]], Placed]:
         placed = commands.place(tx, house.context, grant.side, requests, key)
         found = store.orders(tx, placed.orders)
@@ -206,6 +197,14 @@ async def _place(
 
 def _answer(body: dict[str, Any], status: int, replayed: bool) -> JSONResponse:
     return JSONResponse(body, status, {"Idempotent-Replayed": "true"} if replayed else None)
+
+
+def _own(tx: Transaction, grant: Grant, order_id: int) -> int:
+    """The place of a cursor, if it is an order of this side. Raises InvalidInput."""
+    try:
+        return store.order(tx, order_id, grant.side).id
+    except NotFound as error:
+        raise foreign_cursor() from error
 
 
 def _states(state: str | None) -> list[str] | None:
@@ -226,22 +225,31 @@ async def _read(house: House, grant: Grant, order_id: int) -> dict[str, Any]:
 
 
 async def _wait(house: House, grant: Grant, found: dict[str, Any], wait: int, after: int) -> dict[str, Any]:
-    """Read again at each wake-up of the side, and at the order's own end, until there is news or the time is over."""
-    deadline = house.clock.now().timestamp() + wait
-    with house.hub.watching(grant.side) as watch:
+    """Read again at each wake-up of the side, and at the order's own end, until there is news or the time is over.
+
+    Raises KeyRevoked.
+    """
+    deadline = time.monotonic() + wait
+    with house.hub.watching(grant, "long poll") as watch:
         found = await _read(house, grant, found["id"])
         while found["revision"] <= after and found["state"] in LIVE:
-            now = house.clock.now()
-            if now.timestamp() >= deadline:
+            left = deadline - time.monotonic()
+            if left <= 0:
                 break
-            end = datetime.fromisoformat(found["expires_at"]).timestamp()
-            await watch.wait(min(deadline, end) - now.timestamp())
+            end = datetime.fromisoformat(found["expires_at"]) - house.clock.now()
+            await watch.wait(min(left, end.total_seconds()))
+            watch.demand()
             found = await _read(house, grant, found["id"])
     return found
 
 
 def _etag(found: dict[str, Any]) -> str:
     return f'"{hashlib.blake2b(json.dumps(found).encode(), digest_size=12).hexdigest()}"'
+
+
+def _matches(condition: str, tag: str) -> bool:
+    """If-None-Match compares weakly, and may list several (RFC 9110, 13.1.2)."""
+    return tag in (one.strip().removeprefix("W/") for one in condition.split(","))
 
 
 async def _change(house: House, grant: Grant, order_id: int, command: Callable[..., model.Order]) -> Response:

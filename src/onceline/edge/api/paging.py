@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import json
 from typing import Annotated
 
@@ -26,8 +25,21 @@ def read_cursor(text: str | None, *kinds: type) -> tuple[str | int, ...] | None:
         return None
     try:
         place = json.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
-    except (binascii.Error, ValueError, UnicodeDecodeError):
-        place = None
+    except ValueError:
+        raise foreign_cursor() from None
     if not isinstance(place, list) or [type(piece) for piece in place] != list(kinds):
-        raise InvalidInput("cursor is not one that this list gave; start without it.")
+        raise foreign_cursor()
+    if not all(_is_plausible(piece) for piece in place):
+        raise foreign_cursor()
     return tuple(place)
+
+
+def foreign_cursor() -> InvalidInput:
+    return InvalidInput("cursor is not one that this list gave; start without it.")
+
+
+def _is_plausible(piece: str | int) -> bool:
+    """Nothing that a database would refuse to compare: our own places are ids and slugs."""
+    if isinstance(piece, int):
+        return 0 < piece < 2**31
+    return piece.isascii() and piece.isprintable()

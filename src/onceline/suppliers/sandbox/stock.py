@@ -25,6 +25,11 @@ _SHARE = {PLAIN.slug: 0, SCRIPTED.slug: 1}
 """Each pool has a quarter of a country's range to itself; the upper half belongs to the asked pool."""
 
 
+def seed_text() -> str:
+    """All that `seed` and `stock_everywhere` write, as one text."""
+    return repr((PLAIN, SCRIPTED, ASKED, PER_COUNTRY, _PRICE, _ASKED_PRICE, _RENTAL_PRICES))
+
+
 def seed(tx: Transaction) -> None:
     """Pools and prices. Safe to repeat; prices that an operator changed are set back to these."""
     plain, scripted, asked = (seed_pool(tx, pool) for pool in (PLAIN, SCRIPTED, ASKED))

@@ -1,0 +1,245 @@
+"""How the tests of the edge speak to it."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import httpx
+import uvicorn
+from websockets.sync.client import ClientConnection, connect
+
+from onceline.config import Settings
+from onceline.core.access import commands as access
+from onceline.core.db import Database
+from onceline.core.money import MICROS
+from onceline.core.orders.context import Context
+from onceline.edge.app import create_app
+from onceline.serve import FRAME_BYTES
+from tests.shop import Customer, Shop
+
+API = "/api/v1"
+JSON = "application/json"
+
+
+@contextmanager
+def serving(settings: Settings, db: Database, context: Context) -> Iterator[str]:
+    """The edge on a free loopback port, with the server and the options of `onceline up`; gives its address."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    server = uvicorn.Server(
+        uvicorn.Config(
+            create_app(settings, db, context),
+            loop="uvloop",
+            http="httptools",
+            ws="websockets-sansio",
+            ws_max_size=FRAME_BYTES,
+            ws_per_message_deflate=False,
+            access_log=False,
+            log_config=None,
+            server_header=False,
+            timeout_graceful_shutdown=1,
+        )
+    )
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
+    thread.start()
+    eventually(lambda: server.started)
+    try:
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+    finally:
+        server.should_exit = True
+        thread.join(10)
+        listener.close()
+
+
+def eventually(holds: Callable[[], object], seconds: float = 5) -> None:
+    """Look until it holds; an AssertionError counts as not yet."""
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            if holds():
+                return
+        except AssertionError:
+            if time.monotonic() > deadline:
+                raise
+        assert time.monotonic() < deadline, "it never came to hold"
+        time.sleep(0.02)
+
+
+def assert_problem(answer: httpx.Response, status: int, code: str, **figures: Any) -> dict[str, Any]:
+    """An RFC 9457 problem with this status and code and exactly these figures beside the common fields."""
+    assert (answer.status_code, answer.json().get("code")) == (status, code), answer.text
+    assert answer.headers["content-type"] == "application/problem+json"
+    body: dict[str, Any] = answer.json()
+    common = {"type", "title", "status", "code", "detail", "retryable"}
+    assert common <= body.keys()
+    assert (body["type"], body["status"]) == (f"/api/v1/problems#{code}", status)
+    assert {name: body.get(name) for name in figures} == figures
+    assert body.keys() - common == figures.keys() | (body.keys() & {"faults"})
+    assert answer.headers["x-request-id"].startswith("req_")
+    return body
+
+
+@dataclass(frozen=True)
+class Client:
+    """A customer, or nobody, at the door. `key` goes into the Authorization header."""
+
+    shop: Shop
+    url: str
+    http: httpx.Client
+    key: str | None
+    who: Customer | None = None
+
+    def send(self, method: str, path: str, **rest: Any) -> httpx.Response:
+        headers = dict(rest.pop("headers", None) or {})
+        if self.key is not None:
+            headers.setdefault("Authorization", f"Bearer {self.key}")
+        address = self.url + (path if path.startswith("/api/") else API + path)
+        return self.http.request(method, address, headers=headers, **rest)
+
+    def get(self, path: str, headers: dict[str, str] | None = None, **params: Any) -> httpx.Response:
+        return self.send("GET", path, headers=headers, params=params)
+
+    def post(self, path: str, body: Any = None, idempotency_key: str | None = None) -> httpx.Response:
+        headers = {"Idempotency-Key": idempotency_key} if idempotency_key else {}
+        return self.send("POST", path, json=body, headers=headers)
+
+    def raw(self, path: str, content: Any, media_type: str = JSON, **headers: str) -> httpx.Response:
+        """A POST of these very bytes."""
+        sent = {"Content-Type": media_type, "Idempotency-Key": secrets.token_hex(8), **headers}
+        return self.send("POST", path, content=content, headers=sent)
+
+    def delete(self, path: str) -> httpx.Response:
+        return self.send("DELETE", path)
+
+    def place(self, *, idempotency_key: str | None = None, **wanted: Any) -> httpx.Response:
+        body = {"service": "telegram", "country": "GB"} | wanted
+        return self.post("/orders", body, idempotency_key or secrets.token_hex(8))
+
+    def order(self, **wanted: Any) -> dict[str, Any]:
+        """A placed order."""
+        answer = self.place(**wanted)
+        assert answer.status_code == 201, answer.text
+        order: dict[str, Any] = answer.json()
+        return order
+
+    def read(self, order: dict[str, Any]) -> dict[str, Any]:
+        return self.json(f"/orders/{order['id']}")
+
+    def json(self, path: str, **params: Any) -> dict[str, Any]:
+        answer = self.get(path, **params)
+        assert answer.status_code == 200, answer.text
+        found: dict[str, Any] = answer.json()
+        return found
+
+    def sms(
+        self, order: dict[str, Any], text: str = "Your code is 482913", sender: str = "Service"
+    ) -> dict[str, Any]:
+        """An SMS through the door, and its order once it was matched."""
+        before = self.read(order)["revision"]
+        body = {"number": order["number"], "sender": sender, "text": text}
+        answer = self.post("/test/messages", body)
+        assert answer.status_code == 202, answer.text
+        return self.json(f"/orders/{order['id']}", wait=5, after=before)
+
+    def pages(self, path: str, rows: str, **params: Any) -> Iterator[list[dict[str, Any]]]:
+        """Every page of a list, each asked for when the one before was read."""
+        cursor: dict[str, Any] = {}
+        while True:
+            page = self.json(path, **params, **cursor)
+            yield page[rows]
+            if page["next"] is None:
+                return
+            cursor = {"cursor": page["next"]}
+
+    def ticket(self) -> str:
+        answer = self.post("/socket-tickets")
+        assert answer.status_code == 201, answer.text
+        return str(answer.json()["ticket"])
+
+    @contextmanager
+    def live(self, **auth: Any) -> Iterator[Live]:
+        """An open socket that has said who it is."""
+        with self.line() as line:
+            line.send({"type": "auth", "ticket": self.ticket(), **auth})
+            yield line
+
+    @contextmanager
+    def line(self) -> Iterator[Live]:
+        """An open socket that has said nothing yet."""
+        address = self.url.replace("http://", "ws://") + f"{API}/live"
+        with connect(address, compression=None, open_timeout=5, close_timeout=1) as connection:
+            yield Live(connection)
+
+    def with_key(self, key: str | None) -> Client:
+        return Client(self.shop, self.url, self.http, key, self.who)
+
+    def at(self, url: str) -> Client:
+        """The same customer at another server on the same database."""
+        return Client(self.shop, url, self.http, self.key, self.who)
+
+    def scoped(
+        self, *scopes: str, kind: str = "api", expires_in_s: int | None = None, mode: str = "test"
+    ) -> Client:
+        """The same account with another key."""
+        assert self.who is not None
+        now = self.shop.clock.now()
+        with self.shop.db.transaction() as tx:
+            _, key = access.create_key(
+                tx,
+                side=access.side_of(tx, self.who.account, mode),
+                mode=mode,
+                kind=kind,
+                name="scoped",
+                scopes=scopes,
+                expires_at=now + timedelta(seconds=expires_in_s) if expires_in_s else None,
+                now=now,
+            )
+        return self.with_key(key)
+
+
+@dataclass(frozen=True)
+class Live:
+    """A live socket in the words of its frames."""
+
+    connection: ClientConnection
+
+    def send(self, frame: Any) -> None:
+        self.connection.send(frame if isinstance(frame, str | bytes) else json.dumps(frame))
+
+    def next(self, seconds: float = 5) -> dict[str, Any]:
+        frame: dict[str, Any] = json.loads(self.connection.recv(timeout=seconds))
+        return frame
+
+    def ready(self) -> dict[str, Any]:
+        frame = self.next()
+        assert frame["type"] == "ready", frame
+        return frame
+
+    def event(self) -> tuple[int, str, dict[str, Any]]:
+        """seq, type and the whole event of the next frame, which must be an event."""
+        frame = self.next()
+        assert frame["type"] == "event", frame
+        return frame["seq"], frame["event"]["type"], frame["event"]
+
+
+@dataclass(frozen=True)
+class Town:
+    shop: Shop
+    settings: Settings
+    url: str
+    http: httpx.Client
+
+    def customer(self, name: str, balance: int = 100 * MICROS, mode: str = "test") -> Client:
+        who = self.shop.customer(name, balance, mode)
+        return Client(self.shop, self.url, self.http, who.key, who)
+
+    def nobody(self) -> Client:
+        return Client(self.shop, self.url, self.http, None)
