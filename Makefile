@@ -4,7 +4,7 @@ BIN := .venv/bin
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test check bench lock clean
+.PHONY: help demo up test check soak bench lock clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -30,6 +30,10 @@ check: .venv/ready  ## style, types, import rules, house rules
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/pytest tests/test_tidy.py
+
+soak: .venv/ready  ## the long forms of the laws, about an hour
+	$(BIN)/pytest tests/laws --soak --timeout=3600 $(ARGS)
 
 bench: .venv/ready  ## what it costs, each figure as a ratio against a limit of the same run
 	$(BIN)/python -m bench $(ARGS)

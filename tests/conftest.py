@@ -22,6 +22,10 @@ NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 _NAMES = itertools.count()
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--soak", action="store_true", help="run the long forms of the laws")
+
+
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Conninfo of the run's server; a crash of the machine may lose it, a crash of a test does not."""

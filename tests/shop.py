@@ -150,7 +150,7 @@ class Shop:
                 [OrderRequest(service, country, **rest)],
                 key or secrets.token_hex(8),
             )
-            return store.order(tx, placed.orders[0])
+            return store.order(tx, placed.ids[0])
 
     def place_all(self, who: Customer, *requests: OrderRequest, key: str | None = None) -> Placed:
         with self.db.transaction() as tx:
@@ -193,6 +193,11 @@ class Shop:
         """Time passes, and the expiry worker looks around."""
         self.clock.advance(seconds)
         expire_round(self.db, self.context)
+
+    def outlive(self) -> None:
+        """Every activation ends, and every number has had its rest."""
+        self.wait(WINDOW_S + DRAIN_S + 1)
+        self.pass_time(COOLDOWN_S)
 
     def pass_time(self, seconds: float) -> None:
         """Time passes, and no worker looks."""

@@ -10,6 +10,7 @@ import sys
 from datetime import timedelta
 from typing import Annotated, Any, NoReturn
 
+import psycopg
 import typer
 from pydantic import ValidationError
 
@@ -25,6 +26,8 @@ from onceline.core.ledger.model import SANDBOX
 from onceline.core.money import format_amount, parse_amount
 from onceline.core.outbox.store import Draft, append
 from onceline.core.proofs.checks import prove as prove_books
+from onceline.core.schema import SchemaRefused
+from onceline.core.vault.keystore import KeyStoreDamaged
 from onceline.embedded import EmbeddedError
 from onceline.suppliers.sandbox import stock
 from onceline.wiring import database, installation, prepare
@@ -269,6 +272,6 @@ def run() -> None:
     """The console script: what is wrong is said in words, without a stack of frames."""
     try:
         app()
-    except (OncelineError, EmbeddedError, ValueError) as error:
+    except (OncelineError, EmbeddedError, SchemaRefused, KeyStoreDamaged, psycopg.Error, ValueError) as error:
         print(f"onceline: {error}", file=sys.stderr)
         sys.exit(2)

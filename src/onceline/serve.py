@@ -161,5 +161,6 @@ def _stop(child: subprocess.Popen[bytes]) -> None:
 
 def _await_orphanhood(stopping: threading.Event) -> None:
     """The parent holds the other end of our standard input and never writes: its end is the parent's end."""
-    sys.stdin.buffer.read()
+    while os.read(sys.stdin.fileno(), 1):
+        pass
     stopping.set()

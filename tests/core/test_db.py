@@ -5,14 +5,14 @@ from __future__ import annotations
 import queue
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import psycopg
 import pytest
 
 from onceline.core import db as db_module
-from onceline.core.db import Database, load_queries, page_of
+from onceline.core.db import Database, Transaction, load_queries, page_of
 from onceline.core.errors import Busy, DatabaseAway, NotFound
 from onceline.core.wake import _payloads
 
@@ -26,8 +26,29 @@ def count(db: Database) -> int:
     return int(row.n)
 
 
-def add_account(tx: Any, name: str) -> None:
+def add_account(tx: Transaction, name: str) -> None:
     tx.run("insert into accounts (id, name, opened_at) values (%(id)s, %(id)s, now())", {"id": name})
+
+
+def refuse_after(db: Database, work: Callable[[Transaction], None]) -> None:
+    with db.transaction() as tx:
+        work(tx)
+        raise NotFound("thing")
+
+
+def want_account(db: Database) -> None:
+    with db.transaction() as tx:
+        tx.run("set local lock_timeout = '50ms'")
+        tx.run("update accounts set name = 'wanted'")
+
+
+def lose_connection(db: Database, conninfo: str) -> None:
+    with db.transaction() as tx:
+        row = tx.one("select pg_backend_pid() as pid")
+        assert row is not None
+        with psycopg.connect(conninfo, autocommit=True) as other:
+            other.execute("select pg_terminate_backend(%s)", (row.pid,))
+        tx.one("select 1")
 
 
 def test_named_statements_are_loaded_by_their_names() -> None:
@@ -55,9 +76,8 @@ def test_a_transaction_commits_at_its_end(db: Database) -> None:
 
 
 def test_a_refusal_rolls_everything_back(db: Database) -> None:
-    with pytest.raises(NotFound), db.transaction() as tx:
-        add_account(tx, "acc_one")
-        raise NotFound("thing")
+    with pytest.raises(NotFound):
+        refuse_after(db, lambda tx: add_account(tx, "acc_one"))
     assert count(db) == 0
 
 
@@ -66,16 +86,15 @@ def test_a_lock_that_is_not_given_in_time_is_busy(db: Database) -> None:
         add_account(tx, "acc_one")
     with db.transaction() as holder:
         holder.run("update accounts set name = 'held'")
-        with pytest.raises(Busy) as refused, db.transaction() as rival:
-            rival.run("set local lock_timeout = '50ms'")
-            rival.run("update accounts set name = 'wanted'")
+        with pytest.raises(Busy) as refused:
+            want_account(db)
     assert refused.value.facts["retry_after_s"] == 1
 
 
 def test_every_wait_has_a_deadline(db: Database) -> None:
     with db.transaction() as tx:
         shown = {
-            name: tx.one(f"show {name}")[0]  # type: ignore[index]
+            name: tx.all(f"show {name}")[0][0]
             for name in ("lock_timeout", "statement_timeout", "idle_in_transaction_session_timeout")
         }
     assert shown == {
@@ -97,12 +116,8 @@ def test_a_server_that_is_not_there_is_away_within_seconds(tmp_path: Path) -> No
 
 
 def test_a_lost_connection_is_away_and_the_next_one_works(db: Database, conninfo: str) -> None:
-    with pytest.raises(DatabaseAway), db.transaction() as tx:
-        pid = tx.one("select pg_backend_pid() as pid")
-        assert pid is not None
-        with psycopg.connect(conninfo, autocommit=True) as other:
-            other.execute("select pg_terminate_backend(%s)", (pid.pid,))
-        tx.one("select 1")
+    with pytest.raises(DatabaseAway):
+        lose_connection(db, conninfo)
     assert count(db) == 0
 
 
@@ -119,9 +134,8 @@ def test_listeners_hear_a_word_only_after_the_commit(db: Database) -> None:
 def test_a_rolled_back_transaction_wakes_nobody(db: Database) -> None:
     heard: list[str] = []
     db.bell.listen(heard.extend)
-    with pytest.raises(NotFound), db.transaction() as tx:
-        tx.wake("side:1")
-        raise NotFound("thing")
+    with pytest.raises(NotFound):
+        refuse_after(db, lambda tx: tx.wake("side:1"))
     assert heard == []
 
 

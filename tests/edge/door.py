@@ -9,8 +9,8 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from datetime import timedelta
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from typing import Any
 
 import httpx
@@ -19,6 +19,7 @@ from websockets.sync.client import ClientConnection, connect
 
 from onceline.config import Settings
 from onceline.core.access import commands as access
+from onceline.core.clock import rfc3339
 from onceline.core.db import Database
 from onceline.core.money import MICROS
 from onceline.core.orders.context import Context
@@ -71,6 +72,10 @@ def eventually(holds: Callable[[], object], seconds: float = 5) -> None:
                 raise
         assert time.monotonic() < deadline, "it never came to hold"
         time.sleep(0.02)
+
+
+def later(instant: str, seconds: float) -> str:
+    return rfc3339(datetime.fromisoformat(instant) + timedelta(seconds=seconds))
 
 
 def assert_problem(answer: httpx.Response, status: int, code: str, **figures: Any) -> dict[str, Any]:
@@ -240,6 +245,13 @@ class Town:
     def customer(self, name: str, balance: int = 100 * MICROS, mode: str = "test") -> Client:
         who = self.shop.customer(name, balance, mode)
         return Client(self.shop, self.url, self.http, who.key, who)
+
+    @contextmanager
+    def another(self, **settings: Any) -> Iterator[str]:
+        """One more server on the same database, with other settings; gives its address."""
+        changed = self.settings.model_copy(update=settings)
+        with serving(changed, self.shop.db, replace(self.shop.context, terms=changed.terms)) as url:
+            yield url
 
     def nobody(self) -> Client:
         return Client(self.shop, self.url, self.http, None)

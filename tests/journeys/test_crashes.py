@@ -54,7 +54,7 @@ class Load:
                 time.sleep(0.05)
 
 
-def _under_load(house: House, disturb) -> Load:  # type: ignore[no-untyped-def]
+def _under_load(house: House, disturb) -> Load:
     buyers = [house.open_account(f"buyer {n}", "1000") for n in range(_BUYERS)]
     house.cli("sandbox", "numbers", "--country", "GB", "--count", "5000")
     load = Load(house, buyers)

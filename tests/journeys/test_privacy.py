@@ -60,7 +60,9 @@ def _in_files(folder: Path, secret: str, *, but: str = "\0") -> list[str]:
     return [
         str(path.relative_to(folder))
         for path in folder.rglob("*")
-        if path.is_file() and not path.name.startswith(but) and any(form in path.read_bytes() for form in forms)
+        if path.is_file()
+        and not path.name.startswith(but)
+        and any(form in path.read_bytes() for form in forms)
     ]
 
 
@@ -74,10 +76,16 @@ def _live_through(house: House) -> str:
     with httpx.Client(transport=httpx.HTTPTransport(local_address=ADDRESS), base_url=house.base) as stranger:
         headers = {"X-Forwarded-For": FORWARDED, "Forwarded": f"for={FORWARDED}"}
         stranger.get("/api/v1/balance", params={"api_key": opened.key}, headers=headers)
-        stranger.get(f"/api/v1/orders/{opened.key}", headers=headers | {"Authorization": f"Bearer {opened.key}"})
-        stranger.post("/api/v1/orders", content=TEXT.encode(), headers={"Authorization": f"Bearer {opened.key}"})
+        stranger.get(
+            f"/api/v1/orders/{opened.key}", headers=headers | {"Authorization": f"Bearer {opened.key}"}
+        )
+        stranger.post(
+            "/api/v1/orders", content=TEXT.encode(), headers={"Authorization": f"Bearer {opened.key}"}
+        )
         stranger.get(f"/{opened.key}/{TEXT}")
-    alice.post("orders", {"service": "telegram", "country": "GB", "client_reference": "x" * 65, "network": TEXT})
+    alice.post(
+        "orders", {"service": "telegram", "country": "GB", "client_reference": "x" * 65, "network": TEXT}
+    )
     alice.post("test/messages", {"number": "+447700900000", "sender": TEXT, "text": TEXT})
     return opened.key
 
@@ -91,14 +99,18 @@ def test_nothing_secret_is_stored_or_logged_in_clear(house: House) -> None:
     with embedded.serving(house.folder) as conninfo:
         for secret in (ADDRESS, FORWARDED, TEXT, "739158", "zebra quartz"):
             assert _in_tables(conninfo, secret) == [], secret
-        assert _in_tables(conninfo, key) == ["api_keys"], "a key is stored as its SHA-256, and as nothing else"
+        assert _in_tables(conninfo, key) == ["api_keys"], (
+            "a key is stored as its SHA-256, and as nothing else"
+        )
         assert _in_tables(conninfo, key[:20]) == []
         assert _in_tables(conninfo, PLANTED) == ["accounts"], "the scan of the tables must see"
         with psycopg.connect(conninfo, autocommit=True) as connection:
             connection.execute("checkpoint")
     assert house.stop() == 0
 
-    assert any("pg/data" in path for path in _in_files(house.folder, PLANTED)), "the scan of the files must see"
+    assert any("pg/data" in path for path in _in_files(house.folder, PLANTED)), (
+        "the scan of the files must see"
+    )
     for secret in (TEXT, "zebra quartz", FORWARDED, key[:20]):
         assert _in_files(house.folder, secret) == [], secret
     assert _in_files(house.folder, ADDRESS, but="access-") == []

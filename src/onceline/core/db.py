@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from importlib import resources
 from types import SimpleNamespace
 from typing import Any, NamedTuple
@@ -36,6 +36,19 @@ def load_queries(package: str) -> SimpleNamespace:
     return SimpleNamespace(**dict(zip(pieces[1::2], (piece.strip() for piece in pieces[2::2]), strict=True)))
 
 
+REFUSED = "OL001"
+"""The SQLSTATE that our own SQL functions raise refusals with (`refuse` in the schema)."""
+
+
+class RefusedInSql(Exception):
+    """A function of the schema refused: `code` of the error tree, and its figure if it has one."""
+
+    def __init__(self, code: str, figure: int | None) -> None:
+        super().__init__(code)
+        self.code = code
+        self.figure = figure
+
+
 class Transaction:
     """An open transaction as commands see it. `wake` gathers the words to ring after the commit."""
 
@@ -44,14 +57,23 @@ class Transaction:
         self.words: set[str] = set()
 
     def one(self, statement: str, params: Mapping[str, Any] | None = None) -> Row | None:
-        return self._connection.execute(statement, params).fetchone()
+        return self._execute(statement, params).fetchone()
 
     def all(self, statement: str, params: Mapping[str, Any] | None = None) -> list[Row]:
-        return self._connection.execute(statement, params).fetchall()
+        return self._execute(statement, params).fetchall()
 
     def run(self, statement: str, params: Mapping[str, Any] | None = None) -> int:
         """Execute, and return how many rows were changed."""
-        return self._connection.execute(statement, params).rowcount
+        return self._execute(statement, params).rowcount
+
+    def _execute(self, statement: str, params: Mapping[str, Any] | None) -> psycopg.Cursor[Row]:
+        try:
+            return self._connection.execute(statement, params)
+        except psycopg.Error as error:
+            if error.sqlstate != REFUSED:
+                raise
+            figure = error.diag.message_detail
+            raise RefusedInSql(str(error.diag.message_primary), int(figure) if figure else None) from error
 
     def wake(self, word: str) -> None:
         self.words.add(word)
@@ -102,14 +124,25 @@ class Database:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    @contextmanager
-    def transaction(self) -> Iterator[Transaction]:
+    def transaction(self) -> AbstractContextManager[Transaction]:
         """Commit at the end, roll back on any error, then ring. Raises DatabaseAway, Busy.
 
         After DatabaseAway at the commit the outcome is unknown: an idempotency key answers it.
         """
+        return self._opened(autocommit=False)
+
+    def statement(self) -> AbstractContextManager[Transaction]:
+        """As `transaction`, for a command that is one statement: three times fewer messages to the server.
+
+        Reads of several statements may use it too, if they need no common snapshot. Raises DatabaseAway, Busy.
+        """
+        return self._opened(autocommit=True)
+
+    @contextmanager
+    def _opened(self, *, autocommit: bool) -> Iterator[Transaction]:
         try:
             with self._pool.connection() as connection:
+                connection.autocommit = autocommit  # a flag of the client's, no message to the server
                 transaction = Transaction(connection)
                 yield transaction
         except (pg.LockNotAvailable, pg.DeadlockDetected, pg.QueryCanceled) as error:

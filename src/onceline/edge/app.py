@@ -67,7 +67,8 @@ def create_app(settings: Settings, db: Database, context: Context) -> FastAPI:
 
 def _lifespan(house: House, log: AccessLog):  # type: ignore[no-untyped-def]  # the type FastAPI asks for is private
     @asynccontextmanager
-    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        app.openapi()  # built once, now: it takes so long that a code behind it would wait
         house.hub.attach(asyncio.get_running_loop())
         house.db.bell.listen(house.hub.hear)
         house.db.bell.listen(house.gate.hear)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Annotated, TypeVar
 
@@ -33,20 +34,31 @@ class CommandPool:
         self._threads = ThreadPoolExecutor(db.size, thread_name_prefix="command")
 
     async def run(self, command: Callable[[Transaction], Result]) -> Result:
-        """Raises DatabaseAway after the deadline; the outcome of what still runs is then unknown."""
-        work = asyncio.get_running_loop().run_in_executor(self._threads, self._in_transaction, command)
+        """In a transaction. Raises DatabaseAway after the deadline; the outcome of what still runs is then unknown."""
+        return await self._threaded(self._db.transaction, command)
+
+    async def run_statement(self, command: Callable[[Transaction], Result]) -> Result:
+        """A command that is one statement, or a read that needs no snapshot. Raises as `run` does."""
+        return await self._threaded(self._db.statement, command)
+
+    async def _threaded(
+        self,
+        opened: Callable[[], AbstractContextManager[Transaction]],
+        command: Callable[[Transaction], Result],
+    ) -> Result:
+        def work() -> Result:
+            with opened() as tx:
+                return command(tx)
+
+        running = asyncio.get_running_loop().run_in_executor(self._threads, work)
         try:
             async with asyncio.timeout(COMMAND_DEADLINE_S):
-                return await work
+                return await running
         except TimeoutError as error:
             raise DatabaseAway from error
 
     def close(self) -> None:
         self._threads.shutdown(wait=False, cancel_futures=True)
-
-    def _in_transaction(self, command: Callable[[Transaction], Result]) -> Result:
-        with self._db.transaction() as tx:
-            return command(tx)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +80,7 @@ def house_of(connection: HTTPConnection) -> House:
     return house
 
 
-def _house(request: Request) -> House:
+async def _house(request: Request) -> House:  # async, so that no thread is asked for it
     return house_of(request)
 
 

@@ -135,11 +135,7 @@ def _is_auth(frame: Any) -> bool:
         return False
     after, epoch = frame.get("after"), frame.get("epoch")
     known = frame.keys() <= {"type", "ticket", "after", "epoch"}
-    return (
-        known
-        and (after is None or (type(after) is int and after >= 0))
-        and isinstance(epoch, str | None)
-    )
+    return known and (after is None or (type(after) is int and after >= 0)) and isinstance(epoch, str | None)
 
 
 async def _serve(socket: WebSocket, house: House, opening: _Opening, watch: Watch) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import time
+import unicodedata
 from collections import defaultdict
 from pathlib import Path
 
@@ -64,6 +65,13 @@ def test_the_span_leads_back_to_the_original_text() -> None:
     assert text[found.start : found.end] == found.written
 
 
+def test_the_span_is_right_in_decomposed_text_too() -> None:
+    text = unicodedata.normalize("NFD", "Votre numéro: é 네이버 482913 인증번호를 입력해 주세요.")
+    found = find_code(text)
+    assert found is not None
+    assert (found.value, text[found.start : found.end]) == ("482913", "482913")
+
+
 def test_native_and_mixed_digits_become_ascii() -> None:
     assert value("کد تایید: ۱۲۳456") == "123456"
     assert value("验证码：４８２９１３") == "482913"
@@ -76,6 +84,24 @@ def test_separators_fall_away_but_the_hyphen_of_letters_stays() -> None:
     assert value("Votre code est 12.34.56") == "123456"
     assert value("Your access code: X4K-9PL") == "X4K-9PL"
     assert value("G-482913 is your Google verification code.") == "482913"
+
+
+def test_a_code_of_letters_is_found_and_a_shouted_word_is_not() -> None:
+    assert value("Your verification code is QZWXKP") == "QZWXKP"
+    assert value("Trusted device passcode: mifsot") == "mifsot"
+    assert value("Verification code: BANK staff will never ask for it") is None
+    assert value("Your code has expired, PLEASE request a new one") is None
+
+
+def test_a_labelled_number_is_not_the_code_even_when_it_stands_first() -> None:
+    assert value("Order 48213: your code is 7712") == "7712"
+    assert value("Ref: 551204 OTP: 482913, not you? Call 18001234567") == "482913"
+    assert value("OTP for card ending 4821 is 482913, valid 10 min") == "482913"
+
+
+def test_a_number_is_no_code_without_a_word_that_says_so() -> None:
+    assert value("We meet at 1830 in room 4821") is None
+    assert value("Your balance is 4821") is None
 
 
 def test_the_bound_line_wins_over_the_body_and_names_the_domain() -> None:

@@ -86,6 +86,8 @@ def test_what_a_destroyed_key_sealed_is_erased(safe: Vault, tmp_path: Path) -> N
 def test_a_key_can_be_destroyed_twice(safe: Vault) -> None:
     safe.destroy(KEY)
     safe.destroy(KEY)
+    with pytest.raises(Erased):
+        safe.seal(KEY, b"text", PLACE)
 
 
 def test_an_unknown_accounts_text_is_never_sealed(safe: Vault) -> None:
@@ -158,9 +160,9 @@ def test_a_name_that_leaves_the_folder_is_refused(store: FileKeyStore, name: str
 
 
 def test_processes_that_create_the_same_key_at_once_get_one_key(tmp_path: Path) -> None:
-    spawn = multiprocessing.get_context("fork")
-    barrier, answers = spawn.Barrier(4), spawn.SimpleQueue()
-    processes = [spawn.Process(target=_create, args=(tmp_path, barrier, answers)) for _ in range(4)]
+    spawn = multiprocessing.get_context("spawn")
+    barrier, answers = spawn.Barrier(3), spawn.SimpleQueue()
+    processes = [spawn.Process(target=_create, args=(tmp_path, barrier, answers)) for _ in range(3)]
     for process in processes:
         process.start()
     secrets = {answers.get() for _ in processes}
@@ -171,5 +173,5 @@ def test_processes_that_create_the_same_key_at_once_get_one_key(tmp_path: Path) 
 
 
 def _create(folder: Path, barrier: Barrier, answers: multiprocessing.SimpleQueue[bytes]) -> None:
-    barrier.wait(10)
+    barrier.wait(30)
     answers.put(FileKeyStore(folder).create(KEY))

@@ -25,13 +25,19 @@ from onceline.core.vault import Vault, account_key
 _Q = load_queries(__package__)
 
 KEYS_PER_SIDE = 100
+LONGEST_NAME = 80
 TICKET_S = 30
 GRANTS_WORD = "grants"
 """The wake-up that tells every process to look at its grants again."""
 
 
 def open_account(tx: Transaction, vault: Vault, name: str, now: datetime) -> str:
-    """Open an account with both sides at zero; returns its id. Its data key is durable before the first row."""
+    """Open an account with both sides at zero; returns its id. Its data key is durable before the first row.
+
+    Raises InvalidInput for a name that is empty or longer than 80 characters.
+    """
+    if not 1 <= len(name) <= LONGEST_NAME:
+        raise InvalidInput(f"An account's name has 1 to {LONGEST_NAME} characters.")
     account = random_id("acc")
     vault.create(account_key(account))
     tx.run(_Q.open_account, {"account": account, "name": name, "now": now})

@@ -60,45 +60,49 @@ where p.mode = %(mode)s and p.enabled and r.kind = 'rental'
 order by 1
 limit 100
 
--- name: offer_places
--- Services, countries and pools with a price, in the order of the cursor, with what is free and not burnt right now.
--- A chunk's free numbers are gathered as bits once; each service takes its burnt bits away.
-with places as (
-    select p.id as pool_id, p.slug as pool, c.iso2 as country
-    from pools p cross join countries c
-    where p.mode = %(mode)s and p.enabled and (%(pool)s::text is null or p.slug = %(pool)s)
-      and (%(country)s::text is null or c.iso2 = %(country)s)
-), free as (
-    select c.pool_id, c.country, c.id as chunk_id, count(*) as free,
-           bit_or(set_bit(repeat('0', 1024)::bit(1024), n.slot, 1)) as bits
-    from chunks c join numbers n on n.chunk_id = c.id
-    where n.state = 'free' and n.available_at <= %(now)s
+-- name: leasable
+-- Per pool and country what is free now (service_id null), and per service how many of those are burnt for it. Only
+-- pools that sell this kind and duration. A chunk's free numbers are gathered as bits once; every service takes its
+-- burnt bits away.
+with free as (
+    select p.id as pool_id, p.slug as pool, c.country, c.id as chunk_id, count(*) as n,
+           bit_or(set_bit(0::bit(1024), n.slot, 1)) as bits
+    from pools p join chunks c on c.pool_id = p.id join numbers n on n.chunk_id = c.id
+    where p.mode = %(mode)s and p.enabled and n.state = 'free' and n.available_at <= %(now)s
+      and (%(pool)s::text is null or p.slug = %(pool)s)
+      and (%(country)s::text is null or c.country = %(country)s)
       and (%(network)s::text is null or c.network = %(network)s)
-      and (c.pool_id, c.country) in (select pool_id, country from places)
-    group by c.pool_id, c.country, c.id
-), totals as (
-    select pool_id, country, sum(free) as free from free group by pool_id, country
-), burnt as (
-    select f.pool_id, f.country, b.service_id, sum(bit_count(f.bits & b.slots)) as burnt
-    from free f join burns b on b.chunk_id = f.chunk_id
-    group by f.pool_id, f.country, b.service_id
-), listed as (
-    select s.slug as service, pl.country, pl.pool, price_of(pl.pool_id, %(kind)s, s.id, s.category, pl.country, %(duration_s)s) as amount,
-           t.free - coalesce(b.burnt, 0) as stock, pl.pool_id, s.id as service_id
-    from totals t
-    join places pl on pl.pool_id = t.pool_id and pl.country = t.country
-    cross join services s
-    left join burnt b on b.pool_id = t.pool_id and b.country = t.country and b.service_id = s.id
-    where not s.prohibited and (%(service)s::text is null or s.slug = %(service)s)
-      and (s.slug <> 'full' or %(kind)s = 'rental')
-      and (s.slug, pl.country, pl.pool) > (%(after_service)s, %(after_country)s, %(after_pool)s)
+      and exists (select from prices r where r.pool_id = p.id and r.kind = %(kind)s and r.duration_s = %(duration_s)s)
+    group by p.id, p.slug, c.country, c.id
 )
-select l.service, l.country, l.pool, l.amount, l.stock, r.closed, r.succeeded, r.median_s
-from listed l
-left join offer_records r on r.pool_id = l.pool_id and r.service_id = l.service_id and r.country = l.country
-where l.amount is not null and l.stock > 0
-order by l.service, l.country, l.pool
+select pool_id, pool, country, null::smallint as service_id, sum(n)::bigint as n
+from free
+group by pool_id, pool, country
+union all
+select f.pool_id, f.pool, f.country, b.service_id, sum(bit_count(f.bits & b.slots))::bigint
+from free f join burns b on b.chunk_id = f.chunk_id
+group by f.pool_id, f.pool, f.country, b.service_id
+
+-- name: orderable
+-- Services in the order of the offers, from a slug on.
+select id, slug, category
+from services
+where not prohibited and slug >= %(from_slug)s and (%(service)s::text is null or slug = %(service)s)
+  and (slug <> 'full' or %(kind)s = 'rental')
+order by slug
 limit %(limit)s
+
+-- name: prices
+-- The price rows that may decide for these services.
+select pool_id, service_id, country, amount
+from prices
+where kind = %(kind)s and duration_s = %(duration_s)s and service_id = any(%(services)s)
+  and (%(country)s::text is null or country in ('', %(country)s))
+
+-- name: records
+select pool_id, service_id, country, closed, succeeded, median_s
+from offer_records
+where service_id = any(%(services)s)
 
 -- name: record_offers
 -- Success rate and median seconds of each offer over the orders that closed lately.

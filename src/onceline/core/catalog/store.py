@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 
 from onceline.core.catalog.model import load_countries, load_services
+from onceline.core.catalog.pricing import EVERY_SERVICE, PriceList
 from onceline.core.db import Row, Transaction, load_queries
 
 _Q = load_queries(__package__)
@@ -14,6 +15,7 @@ USUAL_WINDOW_S = 1200
 """The window that the seed data's seconds are a multiple of; the database keeps the factor, so that an operator's
 shorter window shortens the longer ones too."""
 RECORD_DAYS = 7
+_SERVICES_AT_ONCE = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +41,24 @@ class OfferFilter:
     pool: str | None = None
     network: str | None = None
     duration_s: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """`amount` in micro-units; `success_rate` and `median_s` of the last RECORD_DAYS, None without orders."""
+
+    service: str
+    country: str
+    pool: str
+    amount: int
+    stock: int
+    success_rate: float | None
+    median_s: float | None
+
+    @classmethod
+    def of(cls, service: str, country: str, pool: str, amount: int, stock: int, record: Row | None) -> Offer:
+        rate = round(record.succeeded / record.closed, 4) if record and record.closed else None
+        return cls(service, country, pool, amount, stock, rate, record.median_s if record else None)
 
 
 OfferCursor = tuple[str, str, str]
@@ -143,25 +163,69 @@ def rental_durations(tx: Transaction, mode: str) -> list[int]:
 
 def offers(
     tx: Transaction, wanted: OfferFilter, *, after: OfferCursor, limit: int, now: datetime
-) -> list[Row]:
-    """What is leasable now, by service, country and pool; prices in micro-units; only what has stock."""
-    return tx.all(
-        _Q.offer_places,
+) -> list[Offer]:
+    """What is leasable now, by service, country and pool; only what has a price and stock."""
+    stock = _Stock(tx.all(_Q.leasable, {**asdict(wanted), "now": now}))
+    found: list[Offer] = []
+    from_slug: str | None = after[0]
+    while stock.places and from_slug is not None and len(found) < limit:
+        batch = tx.all(
+            _Q.orderable,
+            {
+                "from_slug": from_slug,
+                "service": wanted.service,
+                "kind": wanted.kind,
+                "limit": _SERVICES_AT_ONCE + 1,
+            },
+        )
+        from_slug = batch[_SERVICES_AT_ONCE].slug if len(batch) > _SERVICES_AT_ONCE else None
+        found += _offers_of(tx, wanted, batch[:_SERVICES_AT_ONCE], stock, after, limit - len(found))
+    return found
+
+
+class _Stock:
+    """What is free per pool and country, less what is burnt for a service."""
+
+    def __init__(self, rows: list[Row]) -> None:
+        self.places = sorted(
+            (row.country, row.pool, row.pool_id, row.n) for row in rows if row.service_id is None
+        )
+        self._burnt = {(row.pool_id, row.country, row.service_id): row.n for row in rows}
+
+    def left(self, pool: int, country: str, service: int, free: int) -> int:
+        return int(free - self._burnt.get((pool, country, service), 0))
+
+
+def _offers_of(
+    tx: Transaction, wanted: OfferFilter, services: list[Row], stock: _Stock, after: OfferCursor, limit: int
+) -> list[Offer]:
+    ids = [service.id for service in services]
+    priced = tx.all(
+        _Q.prices,
         {
-            "mode": wanted.mode,
             "kind": wanted.kind,
-            "service": wanted.service,
-            "country": wanted.country,
-            "pool": wanted.pool,
-            "network": wanted.network,
             "duration_s": wanted.duration_s,
-            "after_service": after[0],
-            "after_country": after[1],
-            "after_pool": after[2],
-            "limit": limit,
-            "now": now,
+            "services": [EVERY_SERVICE, *ids],
+            "country": wanted.country,
         },
     )
+    prices = PriceList((row.pool_id, row.service_id, row.country, row.amount) for row in priced)
+    records = {
+        (row.pool_id, row.service_id, row.country): row for row in tx.all(_Q.records, {"services": ids})
+    }
+    found: list[Offer] = []
+    for service in services:
+        for country, pool, pool_id, free in stock.places:
+            amount = prices.price(pool_id, service.id, service.category, country)
+            left = stock.left(pool_id, country, service.id, free)
+            seen = service.slug == after[0] and (country, pool) <= after[1:]
+            if amount is None or left <= 0 or seen:
+                continue
+            record = records.get((pool_id, service.id, country))
+            found.append(Offer.of(service.slug, country, pool, amount, left, record))
+            if len(found) == limit:
+                return found
+    return found
 
 
 def record_offers(tx: Transaction, now: datetime) -> int:

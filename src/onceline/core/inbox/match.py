@@ -6,7 +6,7 @@ one (promise P6). A prohibited sender, or one that is confidently another catalo
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum
@@ -50,13 +50,17 @@ def match(
     prohibited: frozenset[str],
     candidates: Sequence[Candidate],
     grace_s: float,
+    related: Callable[[str, str], bool],
 ) -> Match:
+    """`related`: whether two services are of one family, whose messages may come under either name."""
     covering = [one for one in candidates if _covers(one, received_at, grace_s)]
     if not covering:
         return Match(Verdict.COUNT)
     owner = max(covering, key=lambda one: (one.closed_at is None, one.created_at))
     late = owner.closed_at is not None or received_at > owner.expires_at
-    verdict = Verdict.WITHHOLD if _is_withheld(owner.service, recognition, prohibited) else Verdict.SHOW
+    verdict = (
+        Verdict.WITHHOLD if _is_withheld(owner.service, recognition, prohibited, related) else Verdict.SHOW
+    )
     return Match(verdict, owner.order, late)
 
 
@@ -72,10 +76,15 @@ def _covers(order: Candidate, received_at: datetime, grace_s: float) -> bool:
     return received_at <= end + timedelta(seconds=grace_s)
 
 
-def _is_withheld(ordered: str, recognition: Recognition | None, prohibited: frozenset[str]) -> bool:
+def _is_withheld(
+    ordered: str,
+    recognition: Recognition | None,
+    prohibited: frozenset[str],
+    related: Callable[[str, str], bool],
+) -> bool:
     service = confident_service(recognition)
     if service is None:
         return False
     if service in prohibited:
         return True
-    return service != ordered and ordered != ALL_MESSAGES
+    return ordered != ALL_MESSAGES and service != ordered and not related(service, ordered)

@@ -10,35 +10,23 @@ Never reads a database, a clock or a setting.
 
 import json
 import re
-from dataclasses import dataclass
+import unicodedata
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib.resources import files
-from itertools import pairwise
 
-from onceline.core.inbox.otp_candidates import (
-    Candidate,
-    cut,
-    letters_after,
-    letters_first,
-    small_letters_after,
-)
+from onceline.core.inbox.otp_candidates import Candidate, cut
+from onceline.core.inbox.otp_letters import letters
 from onceline.core.inbox.otp_score import Message, best
 from onceline.core.inbox.otp_text import Folded, fold
-from onceline.core.inbox.otp_words import Word, find_words
+from onceline.core.inbox.otp_words import find_words
 
 CAP = 2000
 TAIL = 400
 
-_BOUND = re.compile(
-    r"(?:^|\n) *@((?:[a-z0-9-]{1,63}\.){1,8}[a-z0-9-]{2,63}) #([^\s#@]{3,32})"
-    r"|(?<=\s)@((?:[a-z0-9-]{1,63}\.){1,8}[a-z0-9-]{2,63}) #([0-9-]{4,12})(?=\s|$)",
-    re.I,
-)
+_BOUND = re.compile(r"(^|\n|[ \t])@([a-z0-9][a-z0-9.-]{2,252}) #([^\s#@]{3,32})", re.I)
 _APP_PREFIX = re.compile(r"^\s*(?:<#>|\[#\]|<#|#>)\s*")
 _APP_HASH = re.compile(r"(?:^|\s)([A-Za-z0-9+/]{11})\s*$")
-_NO_CODES = frozenset(
-    ("below", "expired", "pending", "invalid", "attached", "inside", "required", "failed", "blocked")
-)
 _TAGS = frozenset("【】[]〔〕")
 _CODELIKE = re.compile(r"[0-9]|[A-Z]{3}|: [a-z]{5,8}(?:$|\n| [A-Z])")
 _MIXTURE = re.compile(r"[0-9+/]|[a-z][A-Z]")
@@ -69,12 +57,26 @@ def find_code(text: str, sender: str | None = None) -> Code | None:
     if bound:
         return bound
     head = text[:CAP]
-    folded = fold(head)
+    composed = unicodedata.normalize("NFC", head)
+    found = _searched(composed, sender)
+    return found if found is None or composed == head else _moved(found, composed, head)
+
+
+def _searched(text: str, sender: str | None) -> Code | None:
+    folded = fold(text)
     plain = _without_hash(folded.plain)
     body = Folded(plain, folded.low[: len(plain)], folded.index)
     if not _CODELIKE.search(plain):
         return None
-    return _templated(head, body) or _weighed(head, body, sender) or _linked(head, body)
+    return _templated(text, body) or _weighed(text, body, sender) or _linked(text, body)
+
+
+def _moved(found: Code, composed: str, text: str) -> Code | None:
+    """The code of the composed text, with its place in the text as it came."""
+    at = -1
+    for _ in range(composed.count(found.written, 0, found.start) + 1):
+        at = text.find(found.written, at + 1)
+    return replace(found, start=at, end=at + len(found.written)) if at >= 0 else None
 
 
 def _bound(text: str, offset: int) -> Code | None:
@@ -82,18 +84,24 @@ def _bound(text: str, offset: int) -> Code | None:
     if "@" not in text:
         return None
     folded = fold(text)
-    lines = list(_BOUND.finditer(folded.plain))
+    lines = [m for m in _BOUND.finditer(folded.plain) if _binds(folded.plain, m)]
     if not lines:
         return None
     found = lines[-1]
-    group = 2 if found[2] else 4
-    value = found[group].rstrip(".,;:)")
-    if not any(char.isdigit() for char in value) and not value.isupper():
-        return None
-    start = folded.original(found.start(group))
-    end = folded.original(found.start(group) + len(value) - 1) + 1
-    written = text[start:end]
-    return Code(_typed(value), written, start + offset, end + offset, "bound", 1.0, found[group - 1].lower())
+    value = found[3].rstrip(".,;:)")
+    start = folded.original(found.start(3))
+    end = folded.original(found.start(3) + len(value) - 1) + 1
+    return Code(_typed(value), text[start:end], start + offset, end + offset, "bound", 1.0, found[2].lower())
+
+
+def _binds(plain: str, match: re.Match[str]) -> bool:
+    """A host with a dot, and no mere hash tag: inside a line only digits count, on its own letters need a digit."""
+    if "." not in match[2].strip(".-") or ".." in match[2] or match[2][-1] in ".-":
+        return False
+    value = match[3].rstrip(".,;:)")
+    if plain[: match.start(2) - 1].rstrip(" ")[-1:] in {"", "\n"}:
+        return len(value) >= 3 and (value.isupper() or any(char.isdigit() for char in value))
+    return value.replace("-", "").isdigit()
 
 
 def _typed(value: str) -> str:
@@ -127,50 +135,12 @@ def _weighed(text: str, body: Folded, sender: str | None) -> Code | None:
     message = Message.of(body, words, tuple(candidates))
     top = best(message)
     if top is None:
-        lettered = _lettered(body, words)
+        lettered = letters(body, words)
         message = Message.of(body, words, lettered)
         top = best(message) if lettered else None
     if top is None:
         return None
     return _code(text, body, top.candidate, "words", min(0.98, 0.5 + (top.score - 4.0) / 10))
-
-
-def _lettered(body: Folded, words: list[Word]) -> tuple[Candidate, ...]:
-    """Codes of letters alone, right behind a code word, in a message that does not shout."""
-    letters = [char for char in body.plain if char.isascii() and char.isalpha()]
-    if sum(char.isupper() for char in letters) * 2 > len(letters) + 12:
-        return ()
-    found = [_letters_at(body, words, at) for at in range(len(words))]
-    first = letters_first(body.plain)
-    if first and any(_opens(first, pair) for pair in pairwise(words)):
-        found.append(first)
-    return tuple(candidate for candidate in found if candidate)
-
-
-def _letters_at(body: Folded, words: list[Word], at: int) -> Candidate | None:
-    """Letters behind the code word at an index, or behind the "is" that follows it."""
-    if words[at].role not in {"strong", "code"}:
-        return None
-    following = words[at + 1 : at + 2]
-    if following and following[0].role == "link" and not body.low[words[at].end : following[0].start].strip():
-        return letters_after(body.plain, following[0].end, True)
-    found = letters_after(body.plain, words[at].end, False)
-    if found or words[at].role != "strong":
-        return found
-    small = small_letters_after(body.plain, words[at].end)
-    return small if small and small.value not in _NO_CODES and not _is_word(words, small) else None
-
-
-def _is_word(words: list[Word], c: Candidate) -> bool:
-    """Whether the candidate is a known word."""
-    return any(word.start <= c.start < word.end for word in words)
-
-
-def _opens(c: Candidate, pair: tuple[Word, Word]) -> bool:
-    """ "ABCDEF is your … code": the link stands right behind the letters."""
-    link, mark = pair
-    beside = 0 <= link.start - c.end <= 2 and link.role == "link"
-    return beside and mark.role in {"strong", "code"} and mark.start - c.end < 45
 
 
 def _linked(text: str, body: Folded) -> Code | None:

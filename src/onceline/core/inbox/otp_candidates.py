@@ -44,7 +44,7 @@ _PHONE = re.compile(
     r"|(?<!\d)\d{2,4}(?:[ -]\d{2,4}){3,5}(?!\d)"
 )
 _MASK = re.compile(
-    r"[*•●…#]{2,12}[- ]?\d{2,5}(?![\d*])|(?<![*])[*•●…] ?\d{2,5}(?![\d*])|(?<![A-Za-z])[xX]{2,8}[- ]?\d{2,6}(?![A-Za-z0-9])"
+    r"[*•●…#]{2,12}[- ]?\d{2,5}(?![\d*])|(?<![*])[*•●…] ?\d{4}(?![\d*])|(?<![A-Za-z0-9])x-\d{3,6}(?!\d)|(?<![A-Za-z])[xX]{2,8}[- ]?\d{2,6}(?![A-Za-z0-9])"
     r"|(?<![A-Za-z0-9])[xX]\d{2,6}(?![A-Za-z0-9])|(?<!\d)\d{1,6}[*•●]{2,12}[\d*•●]{0,12}|(?<!\d)\d{2,6}[xX]{2,8}\d{0,6}|\.{3}\d{4}(?!\d)"
 )
 # What a number may be instead of a code, and the signs without which it cannot be that.
@@ -282,36 +282,3 @@ def _hyphened(plain: str, atoms: list[tuple[int, int]], at: int) -> tuple[int, C
     if len(parts) == 2 and match[0].upper() == match[0] and len(match[0]) <= 11:
         return count, Candidate(start, match.end(), match[0], "mixed")
     return count, None
-
-
-def letters_after(plain: str, at: int, linked: bool) -> Candidate | None:
-    """A code of capital letters behind a keyword, or behind the "is" (`linked`), that ends at `at`."""
-    match = (_LETTERS if linked else _SIGNED_LETTERS).match(plain, at)
-    if not match or (_GOES_ON.match(plain, match.end(1)) and _readable(match[1])):
-        return None
-    return Candidate(match.start(1), match.end(1), match[1], "letters")
-
-
-def _readable(letters: str) -> bool:
-    """A word that someone shouts, not random letters."""
-    return sum(letters.count(vowel) for vowel in "AEIOU") * 5 >= len(letters)
-
-
-def small_letters_after(plain: str, at: int) -> Candidate | None:
-    """A code of small letters behind a keyword and a colon, where the text or the sentence ends."""
-    match = _SMALL_LETTERS.match(plain, at)
-    return Candidate(match.start(1), match.end(1), match[1], "letters") if match else None
-
-
-def letters_first(plain: str) -> Candidate | None:
-    """A code of capital letters that opens the message, perhaps behind a name and a colon."""
-    match = _FIRST_LETTERS.match(plain)
-    return Candidate(match.start(1), match.end(1), match[1], "letters") if match else None
-
-
-_SMALL_LETTERS = re.compile(r" ?: ([a-z]{5,8})(?=$|\n| [A-Z])")
-_GOES_ON = re.compile(r" [a-z]")
-_CAPITALS = r"([A-Z]{4,10}|[A-Z]{3,5}-[A-Z]{3,5})(?![\w-])"
-_LETTERS = re.compile(r"[ \n]{0,3}[:=\"'(\[-]{0,2} ?" + _CAPITALS)
-_SIGNED_LETTERS = re.compile(r"[ \n]{0,3}[:=\"'(\[-]{1,2}[ \n]?[\"'(\[]?" + _CAPITALS)
-_FIRST_LETTERS = re.compile(r"(?:[^:\n]{1,24}:)? *[\"'(\[]?([A-Z]{4,8})[\"')\]]?(?= )")

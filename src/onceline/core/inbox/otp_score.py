@@ -28,7 +28,7 @@ _STOP = re.compile(
 )
 _HOTLINE = re.compile(r"^(?:1[89]00|0?800|0?850|0?900|400|444|19\d\d)\d{4,7}$")
 _YEAR = re.compile(r"^(?:19[5-9]|20[0-4])\d$|^25[67]\d$|^14[0-4]\d$")
-_LENGTHS = {3: -1.5, 4: 0.5, 5: 0.6, 6: 1.2, 7: 0.4, 8: 0.6, 9: -1.2, 10: -1.2}
+_LENGTHS = {3: -1.1, 4: 0.5, 5: 0.6, 6: 1.2, 7: 0.4, 8: 0.6, 9: -1.2, 10: -1.2}
 _BASE = {"strong": 6.0, "code": 5.0, "action": 3.0}
 
 
@@ -66,7 +66,7 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Weighed:
-    """A candidate, its score and whether a code word stands right beside it."""
+    """A candidate and its score; `ENOUGH` and more is a code."""
 
     candidate: Candidate
     score: float
@@ -108,7 +108,7 @@ def _ruled_out(message: Message, c: Candidate) -> bool:
 
 
 def _counted(message: Message, c: Candidate) -> bool:
-    """Money before it, or money, minutes, points and the like after it."""
+    """Money before it, or money, minutes, points or a label right after it."""
     low = message.text.low
     for word in message.before(c.start)[-2:]:
         if (
@@ -117,10 +117,13 @@ def _counted(message: Message, c: Candidate) -> bool:
             and low[word.end : c.start].strip() in {"", ".", ":"}
         ):
             return True
-    for word in message.after(c.end)[:1]:
-        if word.role in {"unit", "money"} and word.start - c.end <= 1:
-            return not _tight(message, c)
-    return False
+    after = message.after(c.end)[:2]
+    if not after or after[0].start - c.end > 1 or _tight(message, c):
+        return False
+    if after[0].role == "label":
+        coded = len(after) > 1 and after[1].role in {"strong", "code"} and after[1].start - after[0].end <= 1
+        return not coded and not _link_word(message, c)
+    return after[0].role in {"unit", "money"}
 
 
 def _tight(message: Message, c: Candidate) -> bool:
@@ -128,7 +131,7 @@ def _tight(message: Message, c: Candidate) -> bool:
     before = [w for w in message.before(c.start) if w.role != "link"]
     if not before or before[-1].role not in {"strong", "code"}:
         return False
-    return len(message.text.low[before[-1].end : c.start].strip(" :=-\"'([【")) <= 4
+    return len(message.text.low[before[-1].end : c.start].strip(" :=-\"'([【「*\n")) <= 3
 
 
 def _labelled(message: Message, c: Candidate) -> bool:
@@ -139,14 +142,14 @@ def _labelled(message: Message, c: Candidate) -> bool:
         return False
     word = before[-1]
     gap = low[word.end : c.start]
-    if any(char.isdigit() for char in gap) or len(gap) > 16 or _BREAK.search(gap):
+    if (gap.strip(" :.-#") or word.role == "number") and _entered(message, c):
+        return False
+    if any(char.isdigit() for char in gap) or len(gap) > 16 or _BREAK.search(gap.lstrip(".")):
         return False
     if gap.strip()[:1] in {":", "-"} and (_announced(message, c) or _headed(message, c)):
         return False
     if word.role == "number":
-        return not (
-            len(before) > 1 and before[-2].role in {"strong", "code"} and word.start - before[-2].end <= 1
-        )
+        return not (len(before) > 1 and before[-2].role in _BASE and word.start - before[-2].end <= 1)
     if word.role in {"label", "hide"}:
         return not (word.role == "label" and "\n" in gap and len(c.value) >= 4 and gap.strip() == "")
     return word.role == "soft" and gap.strip(" .#") == "" and word.end - word.start > 2
@@ -161,11 +164,20 @@ def _vouched(message: Message, c: Candidate) -> bool:
     return named and _link_word(message, c)
 
 
+def _entered(message: Message, c: Candidate) -> bool:
+    """ "… 482913 eingeben": the verb, or the code word, follows at once, as in verb-final languages."""
+    low = message.text.low
+    for word in message.after(c.end)[:1]:
+        if word.role in _BASE and word.start - c.end <= 6 and not _BREAK.search(low[c.end : word.start]):
+            return word.role == "action" or not re.match(r" ?[:=]? ?[0-9]", low[word.end : word.end + 4])
+    return False
+
+
 def _headed(message: Message, c: Candidate) -> bool:
     """The only number of a message stands behind a colon in a sentence that began with the code."""
     if len(message.candidates) > 1:
         return False
-    strong = [w for w in message.before(c.start) if w.role == "strong"]
+    strong = [w for w in message.before(c.start) if w.role in {"strong", "code"}]
     between = message.text.low[strong[-1].end : c.start] if strong else ""
     return bool(strong) and not _BREAK.search(between) and not any(char.isdigit() for char in between)
 
@@ -204,7 +216,7 @@ def _link(message: Message, c: Candidate, mark: Word, live: list[Candidate]) -> 
     if before:
         score += _before(message, c, mark, gap)
     else:
-        score += _after(message, c, gap)
+        score += _after(message, c, gap) + (1.5 if mark.role == "action" and len(gap) <= 6 else 0.0)
     return score
 
 
@@ -215,7 +227,7 @@ def _before(message: Message, c: Candidate, mark: Word, gap: str) -> float:
         score -= 1.5
     if _MARK_BEFORE.search(message.text.plain, max(0, c.start - 5), c.start) or _link_word(message, c):
         score += 1.5
-    if mark.role == "action" and len(gap) <= 3:
+    if mark.role == "action" and len(gap) <= 6:
         score += 1.5
     return score
 
@@ -236,28 +248,34 @@ def _after(message: Message, c: Candidate, gap: str) -> float:
         score += 1.0
     lead = plain[max(0, c.start - 12) : c.start].strip(" \n\"'([【*<>#:")
     if (c.start <= 12 and not lead) or plain[max(0, c.start - 4) : c.start].rstrip(" \"'([*")[-1:] in _LEADS:
-        score += 0.8
+        score += 1.4
     if plain[max(0, c.start - 4) : c.start].rstrip()[-1:] in {":", "】", "]"}:
         score += 0.7
     return score
 
 
 def _shape(message: Message, c: Candidate) -> float:
-    if c.kind in {"mixed", "letters"} and "label" in message.roles and "strong" not in message.roles:
+    if c.kind in {"mixed", "letters"} and _ticketed(message, c):
         return -2.5
     if c.kind == "mixed":
         return _mixed_shape(c.value) + (0.9 if _tight(message, c) and not message.has("promo") else 0.0)
     if c.kind == "letters":
-        return -0.5
+        return 0.2
     length = sum(char.isdigit() for char in c.value)
     score = _LENGTHS.get(length, -2.0)
     if (length >= 9 or length == 3) and _tight(message, c):
         score += 1.2
-    if c.kind == "digits" and _YEAR.match(c.value):
+    if c.kind == "digits" and _YEAR.match(c.value) and not (_tight(message, c) or _announced(message, c)):
         score -= 1.5
     if _HOTLINE.match(c.value):
         score -= 2.0
     return score
+
+
+def _ticketed(message: Message, c: Candidate) -> bool:
+    """Letters and digits behind talk of a booking, an order or a parcel are its number."""
+    labels = any(word.role == "label" for word in message.before(c.start))
+    return labels and "strong" not in message.roles
 
 
 def _mixed_shape(value: str) -> float:
@@ -320,15 +338,21 @@ def _alone(message: Message, c: Candidate, live: list[Candidate]) -> float:
         return 0.0
     if message.roles & {"money", "promo", "hide", "notice"}:
         return 0.0
-    if "warn" in message.roles and c.start < 24 and len(c.value) >= 5 and not message.before(c.start):
-        return 5.0
+    if "warn" in message.roles and len(c.value) >= 5:
+        opens = c.start < 24 and not message.before(c.start)
+        if opens or plain[: c.start].rstrip()[-1:] == ":":
+            return 5.0
     if "label" in message.roles or "number" in message.roles:
         return 0.0
     if "unit" in message.roles and c.start < 4 and len(c.value) >= 5 and _own_line(plain, c):
         return 5.0
-    rest = (plain[: c.start] + plain[c.end :]).strip(" :-.\n[]【】()<>#*\"'")
+    rest = (plain[: c.start] + plain[c.end :]).strip(" :-.\n[]【】「」『』()<>#*\"'")
     if not rest:
         return 6.0 if plain[c.end :].strip() != "-" else 0.0
     named = len(rest) <= 20 and len(rest.split()) <= 2 and not any(char.isdigit() for char in rest)
-    framed = plain[: c.start].rstrip()[-1:] in ":-】]" or not plain[: c.start].strip()
-    return 5.0 if named and framed and plain[c.end :].strip(" .") == "" and plain[: c.start].strip() else 0.0
+    framed = plain[: c.start].rstrip(" *「『\n\"'")[-1:] in ":-】]" or not plain[: c.start].strip()
+    return (
+        5.0
+        if named and framed and plain[c.end :].strip(" .*」』\n\"'") == "" and plain[: c.start].strip()
+        else 0.0
+    )

@@ -21,7 +21,7 @@ where id = %(id)s
 select id, supplier, supplier_message_id, number_id, received_at, state, intake_key, payload, attempts,
        part_group, part_index, part_total
 from inbound
-where number_id = %(number)s and state = 'stored'
+where number_id = %(number)s and state = 'stored' and id > %(after)s
 order by id
 limit 100
 

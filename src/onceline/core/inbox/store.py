@@ -79,9 +79,9 @@ def inbound(tx: Transaction, row: int) -> Row | None:
     return tx.one(_Q.inbound, {"id": row})
 
 
-def stored_for(tx: Transaction, number: int) -> list[Row]:
-    """Undecided messages of a number; read them under the number's lock."""
-    return tx.all(_Q.stored_for, {"number": number})
+def stored_for(tx: Transaction, number: int, *, after: int = 0) -> list[Row]:
+    """A page of the undecided messages of a number; read them under the number's lock."""
+    return tx.all(_Q.stored_for, {"number": number, "after": after})
 
 
 def oldest_stored(tx: Transaction, limit: int) -> list[int]:

@@ -30,9 +30,12 @@ with fresh as (
     insert into numbers (e164, batch_id, chunk_id, slot, available_at)
     select e164, %(batch)s, %(chunk)s, %(size)s + place, %(now)s
     from fresh
-    returning id
+    returning slot
 )
-update chunks set size = size + (select count(*) from added) where id = %(chunk)s
+update chunks
+set size = size + (select count(*) from added),
+    free = free | (select coalesce(bit_or(set_bit(0::bit(1024), slot, 1)), 0::bit(1024)) from added)
+where id = %(chunk)s
 returning size - %(size)s as added
 
 -- name: numbers_of
@@ -52,7 +55,7 @@ where id = %(number)s
 -- name: burn
 -- A message of these services came to the number: it is not sold for them again, except to the same side.
 insert into burns (chunk_id, service_id, slots, burnt)
-select n.chunk_id, s.id, set_bit(repeat('0', 1024)::bit(1024), n.slot, 1), 1
+select n.chunk_id, s.id, set_bit(0::bit(1024), n.slot, 1), 1
 from numbers n cross join services s
 where n.id = %(number)s and s.slug = any(%(services)s)
 order by s.id

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import NamedTuple
 
-from onceline.core.db import Row, Transaction
+from onceline.core.db import RefusedInSql, Transaction
 from onceline.core.errors import (
     IdempotencyConflict,
     InsufficientBalance,
@@ -22,11 +22,12 @@ from onceline.core.errors import (
     Refusal,
 )
 from onceline.core.ledger import store as ledger
+from onceline.core.money import LARGEST
 from onceline.core.orders import model, store
 from onceline.core.orders.changes import CALLS_WORD, apply
 from onceline.core.orders.context import Context
 from onceline.core.orders.model import Change, Order
-from onceline.core.orders.settle import settle_number
+from onceline.core.orders.settle import settle_order
 from onceline.core.outbox.store import Draft, append, wake_word
 
 NO_LIMIT = 2**31 - 1
@@ -48,10 +49,14 @@ class OrderRequest:
 
 
 class Placed(NamedTuple):
-    """Orders as they were created; `replayed` when the idempotency key had been used for this very request."""
+    """The orders placed; `replayed` when the idempotency key had been used for this very request."""
 
-    orders: list[int]
+    made: list[Order]
     replayed: bool
+
+    @property
+    def ids(self) -> list[int]:
+        return [order.id for order in self.made]
 
 
 def place(
@@ -61,23 +66,28 @@ def place(
     requests: Sequence[OrderRequest],
     idempotency_key: str | None,
 ) -> Placed:
-    """Place all of the orders or none.
+    """Place all of the orders or none; a single one is a single statement.
 
     Raises IdempotencyConflict, OutOfStock, InsufficientBalance, PriceTooLow, ProhibitedService, LimitExceeded,
     InvalidInput, and NotFound for an unknown service, country or pool.
     """
-    now = context.clock.now()
+    request = _request_hash(context, [asdict(one) for one in requests])
+    if len(requests) == 1:
+        order, replayed = _place(tx, context, side, requests[0], key=idempotency_key, request=request)
+        return Placed([order], replayed)
     serials: Sequence[int | None] = [None] * len(requests)
     if idempotency_key is not None:
-        claim = _claim(tx, context, side, idempotency_key, [asdict(one) for one in requests], len(requests))
+        claim = _claim(tx, context, side, idempotency_key, request, len(requests))
         if claim.replayed:
-            return Placed(store.ids_of_serials(tx, claim.serials), replayed=True)
+            return Placed(
+                store.orders_of_serials(tx, claim.serials, context.installation.order_key), replayed=True
+            )
         serials = claim.serials
-    ids = [
-        _place_one(tx, context, side, one, serial, now) for one, serial in zip(requests, serials, strict=True)
+    made = [
+        _place(tx, context, side, one, serial=serial)[0]
+        for one, serial in zip(requests, serials, strict=True)
     ]
-    tx.wake(wake_word(side))
-    return Placed(ids, replayed=False)
+    return Placed(made, replayed=False)
 
 
 class _Claim(NamedTuple):
@@ -85,51 +95,72 @@ class _Claim(NamedTuple):
     replayed: bool
 
 
-def _claim(tx: Transaction, context: Context, side: int, key: str, request: object, orders: int) -> _Claim:
+def _claim(tx: Transaction, context: Context, side: int, key: str, request: bytes, orders: int) -> _Claim:
     """Take the key for this request, in the transaction of its effect. A rival with the same key waits for our commit.
 
     Raises IdempotencyConflict when the key was used for another request, Busy when a rival takes too long.
     """
-    text = json.dumps(request, sort_keys=True).encode()
-    request_hash = hashlib.blake2b(text, key=context.installation.secret, digest_size=32).digest()
     claimed = tx.one(
         store.Q.claim_key,
-        {"side": side, "key": key, "request": request_hash, "count": orders, "now": context.clock.now()},
+        {"side": side, "key": key, "request": request, "count": orders, "now": context.clock.now()},
     )
     if claimed is not None:
         return _Claim(claimed.serials, replayed=False)
     known = tx.one(store.Q.known_key, {"side": side, "key": key})
-    if known is None or bytes(known.request) != request_hash:
+    if known is None or bytes(known.request) != request:
         raise IdempotencyConflict
     return _Claim(known.serials, replayed=True)
 
 
-def _place_one(
-    tx: Transaction, context: Context, side: int, wanted: OrderRequest, serial: int | None, now: datetime
-) -> int:
+def _request_hash(context: Context, request: object) -> bytes:
+    text = json.dumps(request, sort_keys=True).encode()
+    return hashlib.blake2b(text, key=context.installation.secret, digest_size=32).digest()
+
+
+def _place(
+    tx: Transaction,
+    context: Context,
+    side: int,
+    wanted: OrderRequest,
+    *,
+    key: str | None = None,
+    request: bytes | None = None,
+    serial: int | None = None,
+) -> tuple[Order, bool]:
+    """The order, and whether the key had been used for it before."""
     _check(wanted)
     terms = context.terms
-    rental = wanted.kind == model.RENTAL
-    row = tx.one(
-        store.Q.place,
-        {
-            **{name: getattr(wanted, name) for name in wanted.__slots__},
-            "max_price": NO_LIMIT * 10**6 if wanted.max_price is None else wanted.max_price,
-            "side": side,
-            "serial": serial,
-            "now": now,
-            "window_s": terms.window_s,
-            "cancel_lock_s": terms.cancel_lock_s,
-            "cancel_for_s": terms.rental_cancel_s if rental else NO_LIMIT,
-            "live_orders": terms.live_orders or NO_LIMIT,
-        },
-    )
+    params = {
+        "service": wanted.service,
+        "country": wanted.country,
+        "kind": wanted.kind,
+        "pool": wanted.pool,
+        "network": wanted.network,
+        "max_price": LARGEST if wanted.max_price is None else wanted.max_price,
+        "duration_s": wanted.duration_s,
+        "number": wanted.number,
+        "client_reference": wanted.client_reference,
+        "side": side,
+        "key": key,
+        "request": request,
+        "serial": serial,
+        "order_key": context.installation.order_key,
+        "now": context.clock.now(),
+        "window_s": terms.window_s,
+        "cancel_lock_s": terms.cancel_lock_s,
+        "cancel_for_s": terms.rental_cancel_s if wanted.kind == model.RENTAL else NO_LIMIT,
+        "live_orders": terms.live_orders or NO_LIMIT,
+    }
+    try:
+        row = tx.one(store.Q.place, params)
+    except RefusedInSql as refused:
+        raise _refusal(refused, wanted) from None
     assert row is not None
-    if row.outcome != "placed":
-        raise _refusal(row, wanted)
-    if row.tells:
+    order = Order(*row[1:])
+    tx.wake(wake_word(side))
+    if order.tells:
         tx.wake(CALLS_WORD)
-    return int(row.id)
+    return order, row.replayed
 
 
 def _check(wanted: OrderRequest) -> None:
@@ -143,19 +174,22 @@ def _check(wanted: OrderRequest) -> None:
         )
 
 
-def _refusal(row: Row, wanted: OrderRequest) -> Refusal:
-    match row.outcome:
+def _refusal(refused: RefusedInSql, wanted: OrderRequest) -> Refusal:
+    figure = refused.figure or 0
+    match refused.code:
         case "insufficient_balance":
-            return InsufficientBalance(row.figure)
+            return InsufficientBalance(figure)
         case "price_too_low":
-            return PriceTooLow(row.figure)
+            return PriceTooLow(figure)
         case "prohibited_service":
             return ProhibitedService(wanted.service)
+        case "idempotency_conflict":
+            return IdempotencyConflict()
         case "limit_exceeded":
-            detail = f"{row.figure} orders are live; finish or cancel one, or wait for one to end."
+            detail = f"{figure} orders are live; finish or cancel one, or wait for one to end."
             return LimitExceeded(detail, limit="live_orders", retry_after_s=60)
-        case "unknown_service" | "unknown_country" | "unknown_pool" as outcome:
-            what = outcome.removeprefix("unknown_")
+        case "unknown_service" | "unknown_country" | "unknown_pool" as unknown:
+            what = unknown.removeprefix("unknown_")
             return NotFound(what, getattr(wanted, what))
     return OutOfStock()
 
@@ -196,10 +230,8 @@ def extend(
     Raises NotFound, OrderClosed, InvalidInput, InsufficientBalance, IdempotencyConflict.
     """
     now = context.clock.now()
-    if (
-        idempotency_key
-        and _claim(tx, context, side, idempotency_key, ["extend", order_id, duration_s], 0).replayed
-    ):
+    request = _request_hash(context, ["extend", order_id, duration_s])
+    if idempotency_key and _claim(tx, context, side, idempotency_key, request, 0).replayed:
         return store.order(tx, order_id, side)
     order = _locked_and_settled(tx, context, order_id, side)
     priced = tx.one(store.Q.extension_price, {"id": order_id, "duration_s": duration_s})
@@ -230,8 +262,8 @@ def _transition(
 
 
 def _locked_and_settled(tx: Transaction, context: Context, order_id: int, side: int | None) -> Order:
-    """The order under its number's lock, with every stored message of that number decided."""
+    """The order under its number's lock, with every message that is stored for it decided."""
     order = store.locked(tx, order_id, side)
-    if order.number_id is not None and settle_number(tx, context, order.number_id):
+    if order.number_id is not None and settle_order(tx, context, order.number_id, order.id):
         return store.order(tx, order_id, side)
     return order

@@ -7,11 +7,13 @@ from dataclasses import dataclass, field
 
 from onceline.core.catalog.model import Service, load_services
 from onceline.core.clock import Clock
-from onceline.core.db import Database
+from onceline.core.db import Database, load_queries
 from onceline.core.ids import OpaqueIds
 from onceline.core.inbox.recognise import ServiceBook
 from onceline.core.orders.model import Terms
 from onceline.core.vault import Vault
+
+_Q = load_queries(__package__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +22,7 @@ class Installation:
 
     currency: str
     secret: bytes
+    order_key: int
 
     @property
     def message_ids(self) -> OpaqueIds:
@@ -50,6 +53,6 @@ def _slugs(chosen: Callable[[Service], bool]) -> frozenset[str]:
 
 def load_installation(db: Database) -> Installation:
     with db.transaction() as tx:
-        row = tx.one("select currency, message_key from installation")
+        row = tx.one(_Q.installation)
     assert row is not None, "migrate writes it"
-    return Installation(row.currency, bytes(row.message_key))
+    return Installation(row.currency, bytes(row.message_key), row.order_key)

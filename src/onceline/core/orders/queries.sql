@@ -1,3 +1,6 @@
+-- name: installation
+select currency, message_key, order_key from installation
+
 -- name: claim_key
 -- Take the idempotency key with the serials that its orders will have; nothing comes back when the key is known.
 insert into idempotency (side_id, key, request, serials, made_at)
@@ -9,13 +12,19 @@ returning serials
 select request, serials from idempotency where side_id = %(side)s and key = %(key)s
 
 -- name: place
-select outcome, figure, id, tells
-from place_order(%(side)s, %(serial)s, %(kind)s, %(service)s, %(country)s, %(pool)s, %(network)s, %(max_price)s,
-                 %(duration_s)s, %(number)s, %(client_reference)s, %(now)s, %(window_s)s, %(cancel_lock_s)s,
-                 %(cancel_for_s)s, %(live_orders)s)
+-- One call; refusals are raised with SQLSTATE OL001.
+select p.replayed, (p.made).id, (p.made).serial, (p.made).side_id as side, p.account, (p.made).kind, (p.made).state,
+       %(service)s as service, (p.made).country, p.pool, (p.made).network, p.asks as asked, p.tells,
+       (p.made).number_id, (p.made).e164, (p.made).e164_sealed, (p.made).price, 0 as extended, (p.made).hold_id,
+       (p.made).money, (p.made).created_at, (p.made).ends_at, (p.made).expires_at, (p.made).cancel_from,
+       (p.made).cancel_until, (p.made).closed_at, (p.made).first_shown_at, (p.made).first_valid_at,
+       (p.made).captured_at, (p.made).withheld, (p.made).revision, (p.made).client_reference
+from place_order(%(side)s, %(key)s, %(request)s, %(serial)s, %(order_key)s, %(kind)s, %(service)s, %(country)s,
+                 %(pool)s, %(network)s, %(max_price)s, %(duration_s)s, %(number)s, %(client_reference)s, %(now)s,
+                 %(window_s)s, %(cancel_lock_s)s, %(cancel_for_s)s, %(live_orders)s) p
 
--- name: by_id
--- An order of a side. Primary key.
+-- name: by_ids
+-- Orders, of one side when it is named. Primary key.
 select o.id, o.serial, o.side_id as side, d.account_id as account, o.kind, o.state, s.slug as service, o.country,
        p.slug as pool, o.network, p.asks as asked, p.tells, o.number_id, o.e164, o.e164_sealed, o.price,
        case when o.kind = 'rental' then (select coalesce(sum(x.amount), 0)::bigint from extensions x where x.order_id = o.id)
@@ -26,14 +35,17 @@ from orders o
 join sides d on d.id = o.side_id
 join services s on s.id = o.service_id
 join pools p on p.id = o.pool_id
-where o.id = %(id)s and (%(side)s::bigint is null or o.side_id = %(side)s)
+where o.id = any(%(ids)s) and (%(side)s::bigint is null or o.side_id = %(side)s)
 
 -- name: lock
 -- Lock an order's row, after its number's.
 select id from orders where id = %(id)s for no key update
 
 -- name: by_serials
-select o.id from orders o where o.serial = any(%(serials)s) order by o.serial
+-- The ids that these serials were given, in that order.
+select order_id(s, %(order_key)s) as id
+from unnest(%(serials)s::bigint[]) with ordinality as given (s, place)
+order by place
 
 -- name: listed
 -- A side's orders, newest first, by the state that readers see at %(now)s. Index orders_by_side.
@@ -49,19 +61,6 @@ where o.side_id = %(side)s
   and (%(client_reference)s::text is null or o.client_reference = %(client_reference)s)
 order by o.serial desc
 limit %(limit)s
-
--- name: by_ids
-select o.id, o.serial, o.side_id as side, d.account_id as account, o.kind, o.state, s.slug as service, o.country,
-       p.slug as pool, o.network, p.asks as asked, p.tells, o.number_id, o.e164, o.e164_sealed, o.price,
-       case when o.kind = 'rental' then (select coalesce(sum(x.amount), 0)::bigint from extensions x where x.order_id = o.id)
-            else 0 end as extended,
-       o.hold_id, o.money, o.created_at, o.ends_at, o.expires_at, o.cancel_from, o.cancel_until, o.closed_at,
-       o.first_shown_at, o.first_valid_at, o.captured_at, o.withheld, o.revision, o.client_reference
-from orders o
-join sides d on d.id = o.side_id
-join services s on s.id = o.service_id
-join pools p on p.id = o.pool_id
-where o.id = any(%(ids)s)
 
 -- name: candidates
 -- The orders of a number that may still cover a message. Index orders_by_number.

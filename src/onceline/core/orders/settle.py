@@ -43,21 +43,25 @@ def settle(tx: Transaction, context: Context, message: int) -> None:
         inbox.decide(tx, row.id, "unowned", keep_payload=True)
         return
     inventory.lock(tx, row.number_id)
-    _decide(tx, context, row)  # this one alone: a neighbour that cannot be settled must not take it along
+    _decide(tx, context, row)
 
 
-def settle_number(tx: Transaction, context: Context, number: int) -> int:
-    """T2 for everything stored for a number whose lock the caller holds; returns how many were decided."""
-    decided = 0
+def settle_order(tx: Transaction, context: Context, number: int, order: int) -> bool:
+    """T2 for what is stored for an order whose locks the caller holds; False when nothing was.
+
+    Messages of other orders of that number are left alone: their sides' rows would be taken before this one's.
+    """
+    decided, last = False, 0
     for _ in range(_MOST_PAGES):
-        stored = inbox.stored_for(tx, number)
+        stored = inbox.stored_for(tx, number, after=last)
         if not stored:
             break
-        decided += sum(_decide(tx, context, row) for row in stored)
+        decided |= any([_decide(tx, context, row, only_for=order) for row in stored])
+        last = stored[-1].id
     return decided
 
 
-def _decide(tx: Transaction, context: Context, row: Row) -> bool:
+def _decide(tx: Transaction, context: Context, row: Row, only_for: int | None = None) -> bool:
     content = inbox.read(context.vault, row)
     if content is None:
         return inbox.decide(tx, row.id, "unreadable")
@@ -68,7 +72,10 @@ def _decide(tx: Transaction, context: Context, row: Row) -> bool:
         context.prohibited,
         store.candidates(tx, row.number_id),
         context.terms.effective_grace_s,
+        context.book.related,
     )
+    if only_for is not None and found.order != only_for:
+        return False
     if not inbox.decide(tx, row.id, found.verdict.value, keep_payload=found.verdict is Verdict.WITHHOLD):
         return False
     if found.order is not None:

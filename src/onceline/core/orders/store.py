@@ -48,10 +48,10 @@ class Wanted(NamedTuple):
 
 def order(tx: Transaction, order_id: int, side: int | None = None) -> Order:
     """Raises NotFound, also for another side's order."""
-    row = tx.one(Q.by_id, {"id": order_id, "side": side})
-    if row is None:
+    found = orders(tx, [order_id], side)
+    if not found:
         raise NotFound("order", order_id)
-    return Order(**row._asdict())
+    return found[order_id]
 
 
 def locked(tx: Transaction, order_id: int, side: int | None = None) -> Order:
@@ -66,12 +66,16 @@ def locked(tx: Transaction, order_id: int, side: int | None = None) -> Order:
     return found
 
 
-def orders(tx: Transaction, ids: Sequence[int]) -> dict[int, Order]:
-    return {row.id: Order(**row._asdict()) for row in tx.all(Q.by_ids, {"ids": list(ids)})}
+def orders(tx: Transaction, ids: Sequence[int], side: int | None = None) -> dict[int, Order]:
+    rows = tx.all(Q.by_ids, {"ids": list(ids), "side": side})
+    return {row.id: Order(*row) for row in rows}
 
 
-def ids_of_serials(tx: Transaction, serials: Sequence[int]) -> list[int]:
-    return [row.id for row in tx.all(Q.by_serials, {"serials": list(serials)})]
+def orders_of_serials(tx: Transaction, serials: Sequence[int], order_key: int) -> list[Order]:
+    """The orders that were promised these serials, in that order."""
+    ids = [row.id for row in tx.all(Q.by_serials, {"serials": list(serials), "order_key": order_key})]
+    found = orders(tx, ids)
+    return [found[one] for one in ids]
 
 
 def listed(tx: Transaction, side: int, wanted: Wanted, *, before: int | None, limit: int) -> Listing:

@@ -147,7 +147,9 @@ create table chunks (                 -- up to 1,024 numbers of one pool, countr
     country text not null references countries,
     network text not null,
     size smallint not null check (size between 0 and 1024),
-    rnd integer not null              -- a fixed random place, so that buyers start in different chunks
+    rnd integer not null,             -- a fixed random place, so that buyers start in different chunks
+    free bit(1024) not null default 0::bit(1024),       -- which numbers were free when somebody last looked: a hint
+    looked_at timestamptz not null default 'epoch'
 );
 create index chunks_by_place on chunks (pool_id, country, rnd);
 
@@ -176,7 +178,7 @@ create sequence order_serials;
 
 create table orders (
     id integer primary key,
-    serial bigint not null unique,
+    serial bigint not null,           -- the order of placing; the id is its permutation
     side_id bigint not null references sides,
     kind text not null check (kind in ('activation', 'rental')),
     state text not null check (state in
@@ -214,7 +216,7 @@ create index orders_by_number on orders (number_id, serial) where number_id is n
 create index orders_by_side on orders (side_id, serial);
 create index orders_by_reference on orders (side_id, client_reference) where client_reference is not null;
 create index orders_by_end on orders (expires_at) where state in ('placing', 'waiting', 'received', 'resend_pending');
-create index orders_to_seal on orders (closed_at) where number_id is not null;
+create index orders_to_seal on orders (closed_at) where number_id is not null and closed_at is not null;
 create index orders_by_offer on orders (closed_at, pool_id, service_id, country) where closed_at is not null;
 
 create table extensions (             -- each extension of a rental is a hold of its own
@@ -284,7 +286,7 @@ create index messages_by_order on messages (order_id, id);
 -- Outbox -------------------------------------------------------------------------------------------------------------
 
 create table events (
-    side_id bigint not null references sides,
+    side_id bigint not null,          -- no foreign key: the side's row is always changed in the same transaction
     seq bigint not null,
     at timestamptz not null,
     type text not null,

@@ -11,11 +11,15 @@ import psycopg
 _LOCK = 0x0ACE11E  # any number that is ours alone among advisory locks
 
 
-class SchemaTooNew(Exception):
+class SchemaRefused(Exception):
+    """This database must not be used by this version with these settings."""
+
+
+class SchemaTooNew(SchemaRefused):
     """The database was migrated by a later version of Onceline; run that one."""
 
 
-class CurrencyDiffers(Exception):
+class CurrencyDiffers(SchemaRefused):
     """The installation keeps its books in another currency than the settings say."""
 
 

@@ -12,7 +12,6 @@ from onceline.core.access import commands as access
 from onceline.core.access.model import Grant, check_scopes
 from onceline.core.clock import rfc3339
 from onceline.core.db import Row, Transaction
-from onceline.core.errors import ScopeMissing
 from onceline.core.ledger import store as ledger
 from onceline.core.money import format_amount
 from onceline.edge import shapes
@@ -78,9 +77,7 @@ async def list_keys(house: AnyHouse, grant: KeysManage) -> dict[str, Any]:
 async def create_key(house: AnyHouse, grant: KeysManage, wanted: shapes.CreateKey) -> Response:
     """A key of this side with at most the rights of the key that asks."""
     now = house.clock.now()
-    for scope in wanted.scopes:
-        if scope not in grant.scopes:
-            raise ScopeMissing(scope)
+    scopes = _within(grant, wanted)
 
     def create(tx: Transaction) -> tuple[str, str]:
         return access.create_key(
@@ -89,7 +86,7 @@ async def create_key(house: AnyHouse, grant: KeysManage, wanted: shapes.CreateKe
             mode=grant.mode,
             kind=wanted.kind,
             name=wanted.name,
-            scopes=tuple(wanted.scopes) or _all_of(grant, wanted.kind),
+            scopes=scopes,
             expires_at=now + timedelta(seconds=wanted.expires_in_s) if wanted.expires_in_s else None,
             now=now,
         )
@@ -126,8 +123,17 @@ async def revoke_key(house: AnyHouse, grant: KeysManage, key_id: KeyId) -> Respo
     return Response(status_code=204)
 
 
-def _all_of(grant: Grant, kind: str) -> tuple[str, ...]:
-    return tuple(scope for scope in check_scopes((), kind) if scope in grant.scopes)
+def _within(grant: Grant, wanted: shapes.CreateKey) -> tuple[str, ...]:
+    """The scopes of a new key: those named, else what the kind and the asker have in common; never more than the asker's.
+
+    Raises InvalidInput, ScopeMissing.
+    """
+    scopes = check_scopes(tuple(wanted.scopes), wanted.kind)
+    if not wanted.scopes:
+        scopes = tuple(scope for scope in scopes if scope in grant.scopes) or scopes
+    for scope in scopes:
+        grant.demand(scope)
+    return scopes
 
 
 def _key(row: Row) -> dict[str, Any]:

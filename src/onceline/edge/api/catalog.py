@@ -7,9 +7,9 @@ from typing import Annotated, Any, Literal
 from fastapi import Query
 
 from onceline.core.catalog import store as catalog
-from onceline.core.catalog.store import OfferFilter
+from onceline.core.catalog.store import Offer, OfferFilter
 from onceline.core.clock import rfc3339
-from onceline.core.db import Row, Transaction
+from onceline.core.db import Transaction
 from onceline.core.orders.view import money_view
 from onceline.edge import shapes
 from onceline.edge.api import router
@@ -94,7 +94,7 @@ async def offers(
     after = (str(place[0]), str(place[1]), str(place[2]))
     now = house.clock.now()
 
-    def read(tx: Transaction) -> tuple[list[Row], list[int]]:
+    def read(tx: Transaction) -> tuple[list[Offer], list[int]]:
         found = catalog.offers(tx, wanted, after=after, limit=limit + 1, now=now)
         return found, catalog.rental_durations(tx, grant.mode)
 
@@ -110,13 +110,13 @@ async def offers(
     }
 
 
-def _offer(house: House, row: Row) -> dict[str, Any]:
+def _offer(house: House, row: Offer) -> dict[str, Any]:
     return {
         "service": row.service,
         "country": row.country,
         "pool": row.pool,
         "price": money_view(house.context, row.amount),
-        "stock": int(row.stock),
-        "success_rate": round(row.succeeded / row.closed, 4) if row.closed else None,
+        "stock": row.stock,
+        "success_rate": row.success_rate,
         "median_s": row.median_s,
     }

@@ -17,7 +17,7 @@ from onceline.core.db import Transaction
 from onceline.core.errors import NotFound
 from onceline.core.money import parse_amount
 from onceline.core.orders import commands, model, store, view
-from onceline.core.orders.commands import OrderRequest, Placed
+from onceline.core.orders.commands import OrderRequest
 from onceline.core.orders.model import CLOSED, LIVE
 from onceline.core.orders.store import Wanted
 from onceline.edge import shapes
@@ -137,6 +137,7 @@ async def extend_order(
     idempotency_key: IdempotencyKey,
 ) -> Response:
     """Lengthen a rental by one of the durations on offer."""
+
     def change(tx: Transaction) -> dict[str, Any]:
         commands.extend(tx, house.context, grant.side, order_id, wanted.duration, idempotency_key)
         return view.order_views(tx, house.context, [order_id])[0]
@@ -185,14 +186,10 @@ def _request(wanted: shapes.PlaceOrder) -> OrderRequest:
 async def _place(
     house: House, grant: Grant, requests: list[OrderRequest], key: str
 ) -> tuple[list[dict[str, Any]], bool]:
-    def place(tx: Transaction) -> tuple[list[dict[str, Any]], Placed]:
-        placed = commands.place(tx, house.context, grant.side, requests, key)
-        found = store.orders(tx, placed.orders)
-        return [view.created_view(house.context, found[one]) for one in placed.orders], placed
-
+    run = house.commands.run_statement if len(requests) == 1 else house.commands.run
     async with house.gate.placing(grant.side):
-        views, placed = await house.commands.run(place)
-    return views, placed.replayed
+        placed = await run(lambda tx: commands.place(tx, house.context, grant.side, requests, key))
+    return [view.created_view(house.context, order) for order in placed.made], placed.replayed
 
 
 def _answer(body: dict[str, Any], status: int, replayed: bool) -> JSONResponse:
@@ -221,7 +218,7 @@ async def _read(house: House, grant: Grant, order_id: int) -> dict[str, Any]:
         messages = store.latest_messages(tx, house.context.vault, [order]) if order.revision > 1 else {}
         return view.order_view(house.context, order, messages.get(order_id, []), house.clock.now())
 
-    return await house.commands.run(read)
+    return await house.commands.run_statement(read)
 
 
 async def _wait(house: House, grant: Grant, found: dict[str, Any], wait: int, after: int) -> dict[str, Any]:

@@ -1,0 +1,209 @@
+"""Random walks over every command: whatever is done in whatever order, the invariants hold after each step.
+
+Beside I1 to I4 and I6 (`prove`), after each command of the walk:
+- what a customer sees of an order changes only with an event that names the order (snapshot plus events is a fresh
+  snapshot);
+- no unflagged code with the money returned, no money kept without a valid message;
+- no message is visible to an account whose order does not cover its receive time.
+"""
+
+from __future__ import annotations
+
+import secrets
+from datetime import datetime, timedelta
+from typing import Any
+
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    Bundle,
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    rule,
+    run_state_machine_as_test,
+)
+
+from onceline.core.errors import Refusal
+from onceline.core.orders import commands, store, view
+from onceline.core.orders.commands import OrderRequest
+from onceline.core.outbox import store as outbox
+from onceline.workers.expire import expire_round
+from onceline.workers.sweep import sweep_round
+from tests.laws.conftest import FreshShop
+from tests.personas import ALICE, BOB, CHARLIE
+from tests.shop import GRACE_S, Customer, Shop
+
+_TEXTS = (
+    "Your code is 482913",
+    "482913",
+    "Hello, this message has no code at all.",
+    "Telegram code: 48291",
+    "WhatsApp code 123-456",
+    "",
+)
+_SENDERS = ("Service", "Telegram", "WhatsApp", "PayPal")
+_TIME_BOUND = ("can_cancel", "can_resend", "can_finish", "state")
+"""What a reader sees change by the clock alone: an order is over from its end on."""
+
+
+class Walk(RuleBasedStateMachine):
+    shop: Shop
+    orders = Bundle("orders")
+
+    @initialize()
+    def open_the_shop(self) -> None:
+        country = "GB"
+        self.shop.empty(country)
+        self.shop.stock(country, [f"+99{one:09d}" for one in range(4)])
+        self.customers = [self.shop.customer(name, 3_000_000) for name in (ALICE, BOB, CHARLIE)]
+        self.placed: dict[int, Customer] = {}
+        self.seen: dict[int, dict[str, Any]] = {}
+        self.cursors = {who.side: self._seq(who) for who in self.customers}
+
+    @rule(target=orders, who=st.integers(0, 2), service=st.sampled_from(["telegram", "whatsapp", "other"]))
+    def place(self, who: int, service: str) -> int:
+        return self._place(self.customers[who], OrderRequest(service, "GB"))
+
+    @rule(target=orders, who=st.integers(0, 2), service=st.sampled_from(["telegram", "full"]))
+    def rent(self, who: int, service: str) -> int:
+        return self._place(
+            self.customers[who], OrderRequest(service, "GB", kind="rental", duration_s=4 * 3600)
+        )
+
+    @rule(order=orders, text=st.sampled_from(_TEXTS), sender=st.sampled_from(_SENDERS), settle=st.booleans())
+    def an_sms_comes(self, order: int, text: str, sender: str, settle: bool) -> None:
+        number = self._number(order)
+        if number is None:
+            return
+        kept = self.shop.keep(number, text, sender)
+        if settle:
+            self.shop.settle(kept.id)
+
+    @rule(order=orders, step=st.sampled_from(["cancel", "finish", "resend", "extend"]))
+    def the_customer_acts(self, order: int, step: str) -> None:
+        if order not in self.placed:
+            return
+        side = self.placed[order].side
+        try:
+            with self.shop.db.transaction() as tx:
+                if step == "extend":
+                    commands.extend(tx, self.shop.context, side, order, 4 * 3600, secrets.token_hex(8))
+                else:
+                    getattr(commands, step)(tx, self.shop.context, side, order)
+        except Refusal:
+            return
+
+    @rule(seconds=st.sampled_from([1, 60, 130, 600, 1201, 1803, 3600, 5 * 3600, 50 * 86400]))
+    def time_passes(self, seconds: int) -> None:
+        self.shop.clock.advance(seconds)
+
+    @rule()
+    def the_clock_jumps_back(self) -> None:
+        self.shop.clock.advance(-30)
+
+    @rule()
+    def the_workers_come_by(self) -> None:
+        expire_round(self.shop.db, self.shop.context)
+        sweep_round(self.shop.db, self.shop.context)
+
+    @invariant()
+    def the_books_are_true(self) -> None:
+        if hasattr(self, "customers"):
+            self.shop.assert_books_are_true()
+
+    @invariant()
+    def nothing_changes_without_an_event(self) -> None:
+        if not hasattr(self, "customers"):
+            return
+        for who in self.customers:
+            named = self._named_since_last_look(who)
+            for order, owner in self.placed.items():
+                if owner is not who:
+                    continue
+                fresh = self._stored_view(order)
+                if fresh != self.seen.get(order):
+                    assert order in named, f"order {order} changed without an event"
+                self.seen[order] = fresh
+
+    @invariant()
+    def code_and_money_agree(self) -> None:
+        for order in getattr(self, "placed", {}):
+            found = self._view(order)
+            unflagged = [one for one in found["messages"] if one["code"] and not one["late"]]
+            if found["closed_at"] and unflagged:
+                assert found["charged"], f"an unflagged code for free: {found}"
+            if found["charged"] and found["kind"] == "activation":
+                assert unflagged, f"money kept without a code in time: {found}"
+            if found["charged"] and found["kind"] == "rental":
+                assert any(not one["late"] for one in found["messages"]), found
+            self._assert_covered(found)
+
+    def _assert_covered(self, found: dict[str, Any]) -> None:
+        created = datetime.fromisoformat(found["created_at"])
+        closed = found["closed_at"] and datetime.fromisoformat(found["closed_at"])
+        for message in found["messages"]:
+            received = datetime.fromisoformat(message["received_at"])
+            assert received >= created
+            if closed:
+                assert received <= closed + timedelta(seconds=GRACE_S)
+
+    def _place(self, who: Customer, wanted: OrderRequest) -> int:
+        try:
+            with self.shop.db.transaction() as tx:
+                placed = commands.place(tx, self.shop.context, who.side, [wanted], secrets.token_hex(8))
+        except Refusal:
+            return 0
+        order = placed.ids[0]
+        self.placed[order] = who
+        return order
+
+    def _number(self, order: int) -> str | None:
+        if order not in self.placed:
+            return None
+        with self.shop.db.transaction() as tx:
+            return store.order(tx, order).e164
+
+    def _seq(self, who: Customer) -> int:
+        with self.shop.db.transaction() as tx:
+            return outbox.horizon(tx, who.side).seq
+
+    def _named_since_last_look(self, who: Customer) -> set[int]:
+        with self.shop.db.transaction() as tx:
+            rows = outbox.after(tx, who.side, self.cursors[who.side], 1000)
+        if rows:
+            self.cursors[who.side] = rows[-1].seq
+        return {row.order_id for row in rows}
+
+    def _view(self, order: int) -> dict[str, Any]:
+        with self.shop.db.transaction() as tx:
+            return view.order_views(tx, self.shop.context, [order])[0]
+
+    def _stored_view(self, order: int) -> dict[str, Any]:
+        return {name: value for name, value in self._view(order).items() if name not in _TIME_BOUND}
+
+
+def test_the_invariants_hold_on_every_walk(fresh_shop: FreshShop, soak: bool) -> None:
+    walk(fresh_shop, walks=400 if soak else 12, steps=50 if soak else 30)
+
+
+def walk(fresh_shop: FreshShop, *, walks: int, steps: int) -> None:
+    class WalkOnAFreshDatabase(Walk):
+        def __init__(self) -> None:
+            super().__init__()
+            self.opened = fresh_shop()
+            self.shop = self.opened.shop
+
+        def teardown(self) -> None:
+            self.opened.close()
+
+    run_state_machine_as_test(
+        WalkOnAFreshDatabase,
+        settings=settings(
+            max_examples=walks,
+            stateful_step_count=steps,
+            deadline=None,
+            suppress_health_check=list(HealthCheck),
+            database=None,
+        ),
+    )
