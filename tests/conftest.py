@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import itertools
+import shutil
+import tempfile
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -28,11 +31,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Conninfo of the run's server; a crash of the machine may lose it, a crash of a test does not."""
-    with embedded.serving(
-        tmp_path_factory.mktemp("postgres"), {"fsync": "off", "full_page_writes": "off"}
-    ) as conninfo:
-        yield conninfo
+    """Conninfo of the run's server, in memory where the machine offers that: a test is a database of its own."""
+    memory = Path("/dev/shm")
+    roomy = memory.is_dir() and shutil.disk_usage(memory).free > 2**31
+    with tempfile.TemporaryDirectory(prefix="onceline-", dir=memory if roomy else None) as folder:
+        with embedded.serving(Path(folder), {"fsync": "off", "full_page_writes": "off"}) as conninfo:
+            yield conninfo
+        _await_end(Path(folder))
 
 
 @pytest.fixture(scope="session")
@@ -83,3 +88,10 @@ def shop(db: Database, context: Context, clock: ManualClock) -> Shop:
 
 def _named(conninfo: str, name: str) -> str:
     return psycopg.conninfo.make_conninfo(conninfo, dbname=name)
+
+
+def _await_end(folder: Path) -> None:
+    """Until the server is down, so that its folder can go."""
+    deadline = time.monotonic() + 30
+    while (folder / "pg" / "data" / "postmaster.pid").exists() and time.monotonic() < deadline:
+        time.sleep(0.05)

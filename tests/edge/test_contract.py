@@ -44,6 +44,7 @@ def test_every_reference_of_the_document_leads_somewhere(document: dict[str, Any
     for reference in set(re.findall(r'"\$ref": "#/([^"]+)"', json.dumps(document))):
         place: Any = document
         for step in reference.split("/"):
+            assert step in place, reference
             place = place[step]
 
 

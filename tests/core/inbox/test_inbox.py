@@ -7,13 +7,14 @@ import secrets
 
 import pytest
 
+from onceline.core.errors import OutOfStock
 from onceline.core.inbox import store as inbox
 from onceline.core.inbox.model import LONGEST_TEXT, Part
 from onceline.core.inbox.store import Kept
 from onceline.core.orders.model import Order
 from onceline.workers.sweep import sweep_round
-from tests.personas import ALICE, CHARLIE
-from tests.shop import COOLDOWN_S, FOUR_HOURS, GRACE_S, PRICE, Shop, numbers
+from tests.personas import ALICE, BOB, CHARLIE
+from tests.shop import COOLDOWN_S, DRAIN_S, FOUR_HOURS, GRACE_S, PRICE, WINDOW_S, Shop, numbers
 
 CODE = "Your code is 482913"
 HOSTILE = [
@@ -272,3 +273,19 @@ def test_a_message_without_its_intake_key_is_unreadable_and_stops_nobody(shop: S
     shop.settle(lost.id)
     shop.sms(order.e164, CODE)
     assert (shop.inbound_state(lost), shop.view(order)["code"]) == ("unreadable", "482913")
+
+
+@pytest.mark.promise("P6")
+def test_a_message_to_a_resting_number_burns_it_for_its_service_all_the_same(shop: Shop) -> None:
+    alice, bob = shop.customer(ALICE), shop.customer(BOB)
+    shop.empty("GB")
+    shop.stock("GB", numbers(1))
+    order = shop.place(alice, "whatsapp")
+    shop.wait(WINDOW_S + DRAIN_S + 1)
+    shop.clock.advance(GRACE_S + 1)
+    kept = shop.sms(order.e164, "Your Telegram code is 48291", sender="Telegram")
+    assert shop.inbound_state(kept) == "counted"
+    shop.clock.advance(COOLDOWN_S)
+    with pytest.raises(OutOfStock):
+        shop.place(bob, "telegram")
+    assert shop.place(bob, "discord").e164 == order.e164

@@ -9,17 +9,21 @@ for its number first, so nothing that reached us in time is lost to a race.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 from onceline.core.db import Row, Transaction
 from onceline.core.inbox import store as inbox
 from onceline.core.inbox.match import ALL_MESSAGES, ANY_OTHER, Match, Verdict, confident_service, match
 from onceline.core.inbox.model import Inbound
-from onceline.core.inbox.otp import find_code
-from onceline.core.inbox.recognise import Recognition, recognise
+from onceline.core.inbox.otp import Code, find_code
+from onceline.core.inbox.recognise import recognise
 from onceline.core.inbox.store import Content, Kept
 from onceline.core.inventory import store as inventory
 from onceline.core.orders import model, store
 from onceline.core.orders.changes import apply
 from onceline.core.orders.context import Context
+from onceline.core.orders.model import Order
 from onceline.core.orders.store import Message
 
 _MOST_PAGES = 100
@@ -43,7 +47,16 @@ def settle(tx: Transaction, context: Context, message: int) -> None:
         inbox.decide(tx, row.id, "unowned", keep_payload=True)
         return
     inventory.lock(tx, row.number_id)
-    _decide(tx, context, row)
+    reading = _read(tx, context, row)
+    if reading is None:
+        return
+    if reading.found.order is None:
+        # Nobody may read it, but the number is known to the service from now on (promise P6).
+        inventory.burn(tx, row.number_id, sorted({reading.recognised or ""} - context.unburnable - {""}))
+        inbox.decide(tx, row.id, reading.found.verdict.value)
+    else:
+        tx.one(store.Q.lock, {"id": reading.found.order})
+        _hand_over(tx, context, reading.found.order, [reading])
 
 
 def settle_order(tx: Transaction, context: Context, number: int, order: int) -> bool:
@@ -51,20 +64,35 @@ def settle_order(tx: Transaction, context: Context, number: int, order: int) -> 
 
     Messages of other orders of that number are left alone: their sides' rows would be taken before this one's.
     """
-    decided, last = False, 0
+    readings, last = [], 0
     for _ in range(_MOST_PAGES):
         stored = inbox.stored_for(tx, number, after=last)
         if not stored:
             break
-        decided |= any([_decide(tx, context, row, only_for=order) for row in stored])
+        readings += [reading for row in stored if (reading := _read(tx, context, row))]
         last = stored[-1].id
-    return decided
+    ours = [reading for reading in readings if reading.found.order == order]
+    _hand_over(tx, context, order, ours)
+    return bool(ours)
 
 
-def _decide(tx: Transaction, context: Context, row: Row, only_for: int | None = None) -> bool:
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """A kept message with all that can be said of it before anything is written."""
+
+    row: Row
+    content: Content
+    found: Match
+    recognised: str | None
+    code: Code | None
+
+
+def _read(tx: Transaction, context: Context, row: Row) -> _Reading | None:
+    """None when the text cannot be opened any more; that is decided here."""
     content = inbox.read(context.vault, row)
     if content is None:
-        return inbox.decide(tx, row.id, "unreadable")
+        inbox.decide(tx, row.id, "unreadable")
+        return None
     recognition = recognise(content.sender, content.text, context.book)
     found = match(
         row.received_at,
@@ -74,33 +102,33 @@ def _decide(tx: Transaction, context: Context, row: Row, only_for: int | None = 
         context.terms.effective_grace_s,
         context.book.related,
     )
-    if only_for is not None and found.order != only_for:
-        return False
-    if not inbox.decide(tx, row.id, found.verdict.value, keep_payload=found.verdict is Verdict.WITHHOLD):
-        return False
-    if found.order is not None:
-        _hand_over(tx, context, row, content, found, recognition)
-    return True
-
-
-def _hand_over(
-    tx: Transaction,
-    context: Context,
-    row: Row,
-    content: Content,
-    found: Match,
-    recognition: Recognition | None,
-) -> None:
-    assert found.order is not None
-    tx.one(store.Q.lock, {"id": found.order})
-    order = store.order(tx, found.order)
     code = find_code(content.text, content.sender) if found.verdict is Verdict.SHOW else None
-    inventory.burn(tx, row.number_id, _burnt_services(context, order, recognition, has_code=code is not None))
-    now = context.clock.now()
-    if found.verdict is Verdict.WITHHOLD:
-        apply(tx, context, order, model.withhold(order), now)
+    return _Reading(row, content, found, confident_service(recognition), code)
+
+
+def _hand_over(tx: Transaction, context: Context, order_id: int, readings: Sequence[_Reading]) -> None:
+    """Give an order, whose lock is held, its messages. Every burn comes before the side's row is taken."""
+    if not readings:
         return
-    change = model.show(order, received_at=row.received_at, has_code=code is not None, late=found.late)
+    order = store.order(tx, order_id)
+    inventory.burn(tx, readings[0].row.number_id, _burnt_services(context, order, readings))
+    for reading in readings:
+        verdict = reading.found.verdict
+        if inbox.decide(tx, reading.row.id, verdict.value, keep_payload=verdict is Verdict.WITHHOLD):
+            order = _write(tx, context, order, reading)
+
+
+def _write(tx: Transaction, context: Context, order: Order, reading: _Reading) -> Order:
+    """Show or withhold one message; returns the order after it."""
+    now = context.clock.now()
+    if reading.found.verdict is Verdict.WITHHOLD:
+        change = model.withhold(order)
+        apply(tx, context, order, change, now)
+        return change.order
+    row, content, code = reading.row, reading.content, reading.code
+    change = model.show(
+        order, received_at=row.received_at, has_code=code is not None, late=reading.found.late
+    )
     message = Message(
         id=row.id,
         order=order.id,
@@ -108,17 +136,17 @@ def _hand_over(
         sender=content.sender,
         text=content.text,
         code=code.value if code else None,
-        late=found.late,
+        late=reading.found.late,
         revision=change.order.revision,
     )
     store.add_message(tx, context.vault, order.account, message)
     apply(tx, context, order, change, now, message=row.id)
+    return change.order
 
 
-def _burnt_services(
-    context: Context, order: model.Order, recognition: Recognition | None, *, has_code: bool
-) -> list[str]:
-    """What the number may not be sold for again: the recognised service, and what a code was bought for."""
-    recognised = confident_service(recognition)
-    bought = order.service if has_code or order.service in (ANY_OTHER, ALL_MESSAGES) else None
-    return sorted({service for service in (recognised, bought) if service} - context.unburnable)
+def _burnt_services(context: Context, order: Order, readings: Sequence[_Reading]) -> list[str]:
+    """What the number may not be sold for again: the recognised services, and what a code was bought for."""
+    burnt = {reading.recognised for reading in readings if reading.recognised}
+    if order.service in (ANY_OTHER, ALL_MESSAGES) or any(reading.code for reading in readings):
+        burnt.add(order.service)
+    return sorted(burnt - context.unburnable)
