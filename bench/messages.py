@@ -15,7 +15,7 @@ from bench.rows import Row
 
 RATE = 200
 SECONDS = 15
-ACCOUNTS = 20
+ACCOUNTS = 8
 
 
 def run() -> Iterator[Row]:

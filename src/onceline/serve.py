@@ -26,6 +26,8 @@ _LOG = structlog.get_logger(__name__)
 _RESTART_S = 1.0
 _STOP_S = 20
 WORKER_CONNECTIONS = 8
+SWITCH_S = 0.0005
+"""How long one thread may keep the others from the interpreter: the loop and the command threads hand over often."""
 FRAME_BYTES = 4096
 """A client's one frame is its ticket."""
 
@@ -76,6 +78,7 @@ def work(settings: Settings, *, with_parent: bool) -> None:
 
 
 def _serve_edge(settings: Settings, conninfo: str) -> None:
+    sys.setswitchinterval(SWITCH_S)
     with Database(conninfo, size=settings.pool_size, name="onceline-edge") as db:
         context = open_context(db, settings, SystemClock())
         server = uvicorn.Server(

@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import httpx
 import pytest
@@ -105,11 +106,15 @@ def _wait_for_state(customer: Customer, order: int, state: str, *, seconds: floa
 
 
 def _children_of(house: House, words: str) -> list[int]:
+    """Child processes whose command line has these words."""
     assert house.server is not None
-    listed = subprocess.run(
-        ["pgrep", "-P", str(house.server.pid), "-f", words], capture_output=True, text=True, check=False
-    )
-    return [int(line) for line in listed.stdout.split()]
+    pid = house.server.pid
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return [int(child) for child in children if words in _command_line(int(child))]
+
+
+def _command_line(pid: int) -> str:
+    return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
 
 
 def _lives(pid: int) -> bool:

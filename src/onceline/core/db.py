@@ -52,31 +52,46 @@ class RefusedInSql(Exception):
 class Transaction:
     """An open transaction as commands see it. `wake` gathers the words to ring after the commit."""
 
-    def __init__(self, connection: psycopg.Connection[Row]) -> None:
+    def __init__(self, connection: psycopg.Connection[Row], pipeline: psycopg.Pipeline | None = None) -> None:
         self._connection = connection
+        self._pipeline = pipeline
         self.words: set[str] = set()
 
     def one(self, statement: str, params: Mapping[str, Any] | None = None) -> Row | None:
-        return self._execute(statement, params).fetchone()
+        with _refusals():
+            return self._connection.execute(statement, params).fetchone()
 
     def all(self, statement: str, params: Mapping[str, Any] | None = None) -> list[Row]:
-        return self._execute(statement, params).fetchall()
+        with _refusals():
+            return self._connection.execute(statement, params).fetchall()
 
     def run(self, statement: str, params: Mapping[str, Any] | None = None) -> int:
         """Execute, and return how many rows were changed."""
-        return self._execute(statement, params).rowcount
+        cursor = self._connection.execute(statement, params)
+        if self._pipeline is not None:
+            self._pipeline.sync()
+        return cursor.rowcount
 
-    def _execute(self, statement: str, params: Mapping[str, Any] | None) -> psycopg.Cursor[Row]:
-        try:
-            return self._connection.execute(statement, params)
-        except psycopg.Error as error:
-            if error.sqlstate != REFUSED:
-                raise
-            figure = error.diag.message_detail
-            raise RefusedInSql(str(error.diag.message_primary), int(figure) if figure else None) from error
+    def send(self, statement: str, params: Mapping[str, Any] | None = None) -> None:
+        """Execute without waiting: it travels with the next statement that is waited for, or with the commit.
+
+        An error comes out there, and undoes the transaction all the same.
+        """
+        self._connection.execute(statement, params)
 
     def wake(self, word: str) -> None:
         self.words.add(word)
+
+
+@contextmanager
+def _refusals() -> Iterator[None]:
+    try:
+        yield
+    except psycopg.Error as error:
+        if error.sqlstate != REFUSED:
+            raise
+        figure = error.diag.message_detail
+        raise RefusedInSql(str(error.diag.message_primary), int(figure) if figure else None) from error
 
 
 class Listing(NamedTuple):
@@ -143,8 +158,14 @@ class Database:
         try:
             with self._pool.connection() as connection:
                 connection.autocommit = autocommit  # a flag of the client's, no message to the server
-                transaction = Transaction(connection)
-                yield transaction
+                if autocommit:
+                    transaction = Transaction(connection)
+                    yield transaction
+                else:
+                    with connection.pipeline() as pipeline:
+                        transaction = Transaction(connection, pipeline)
+                        yield transaction
+                        connection.commit()
         except (pg.LockNotAvailable, pg.DeadlockDetected, pg.QueryCanceled) as error:
             raise Busy from error
         except (psycopg.OperationalError, PoolTimeout) as error:

@@ -32,11 +32,11 @@ class _Net:
         self._house = house
 
     async def newest(self, sides: list[int]) -> dict[int, int]:
-        return await self._house.commands.run(lambda tx: outbox.newest(tx, sides))
+        return await self._house.commands.run_statement(lambda tx: outbox.newest(tx, sides))
 
     async def ended(self, grants: list[int]) -> set[int]:
         now = self._house.clock.now()
-        return await self._house.commands.run(lambda tx: access.ended_grants(tx, grants, now))
+        return await self._house.commands.run_statement(lambda tx: access.ended_grants(tx, grants, now))
 
 
 def create_app(settings: Settings, db: Database, context: Context) -> FastAPI:

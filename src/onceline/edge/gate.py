@@ -100,7 +100,7 @@ class Gate:
     async def placing(self, side: int) -> AsyncIterator[None]:
         """Wait for one of the side's placement slots. Raises LimitExceeded when too many wait."""
         line = self._lines.setdefault(side, _Line())
-        if line.waiting >= PLACEMENTS_WAITING:
+        if self._enabled and line.waiting >= PLACEMENTS_WAITING:
             raise LimitExceeded(
                 "Too many orders of this account are being placed.", limit="placements", retry_after_s=1
             )

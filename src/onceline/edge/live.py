@@ -182,7 +182,7 @@ async def _read_events(house: House, watch: Watch, side: int, cursor: int) -> li
         return view.event_views(tx, house.context, outbox.after(tx, side, cursor, BATCH))
 
     try:
-        return await house.commands.run(read)
+        return await house.commands.run_statement(read)
     except Unavailable:
         await asyncio.sleep(AWAY_S)
         watch.wake()

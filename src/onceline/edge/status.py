@@ -23,7 +23,7 @@ async def healthz() -> dict[str, str]:
 @routes.get("/readyz")
 async def readyz(house: AnyHouse) -> Response:
     """200 when the database answers, else 503."""
-    await house.commands.run(lambda tx: tx.one("select 1 as one"))
+    await house.commands.run_statement(lambda tx: tx.one("select 1 as one"))
     return JSONResponse({"status": "ready"})
 
 

@@ -45,7 +45,7 @@ where p.slug = %(pool)s and c.country = %(country)s
 
 -- name: lock
 -- Lock a number's row before its order's: the first step of every command that ends or fills an order.
-select id, e164, chunk_id, slot, state from numbers where id = %(number)s for no key update
+select id from numbers where id = %(number)s for no key update
 
 -- name: give_back
 update numbers

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from onceline.core.db import Row, Transaction, load_queries
+from onceline.core.db import Transaction, load_queries
 from onceline.core.errors import NotFound
 
 _Q = load_queries(__package__)
@@ -49,22 +49,20 @@ def count(tx: Transaction, pool: str, country: str) -> int:
     return int(row.n) if row else 0
 
 
-def lock(tx: Transaction, number: int) -> Row:
+def lock(tx: Transaction, number: int) -> None:
     """Lock the number's row; always before its order's."""
-    row = tx.one(_Q.lock, {"number": number})
-    assert row is not None, "an order names a number that exists"
-    return row
+    tx.send(_Q.lock, {"number": number})
 
 
 def give_back(tx: Transaction, number: int, available_at: datetime) -> None:
     """Free again from `available_at` on; a number taken out for a reason stays out."""
-    tx.run(_Q.give_back, {"number": number, "available_at": available_at})
+    tx.send(_Q.give_back, {"number": number, "available_at": available_at})
 
 
 def burn(tx: Transaction, number: int, services: Sequence[str]) -> None:
     """Never sell the number again for these services to another side (promise P6)."""
     if services:
-        tx.run(_Q.burn, {"number": number, "services": list(services)})
+        tx.send(_Q.burn, {"number": number, "services": list(services)})
 
 
 def adopt(

@@ -44,7 +44,7 @@ def hold(tx: Transaction, side_row: Row, amount: int, now: datetime) -> int:
     """Record a hold whose figures `advance` has moved; returns its transfer id."""
     transfer = tx.one(_Q.next_transfer)
     assert transfer is not None
-    tx.run(
+    tx.send(
         _Q.hold,
         {"id": transfer.id, "mode": side_row.mode, "wallet": side_row.wallet, "amount": amount, "now": now},
     )
@@ -52,11 +52,11 @@ def hold(tx: Transaction, side_row: Row, amount: int, now: datetime) -> int:
 
 
 def capture(tx: Transaction, holds: Sequence[int], now: datetime) -> None:
-    tx.run(_Q.end_holds, {"kind": "capture", "credit": REVENUE, "holds": list(holds), "now": now})
+    tx.send(_Q.end_holds, {"kind": "capture", "credit": REVENUE, "holds": list(holds), "now": now})
 
 
 def release(tx: Transaction, holds: Sequence[int], now: datetime) -> None:
-    tx.run(_Q.end_holds, {"kind": "release", "credit": AVAILABLE, "holds": list(holds), "now": now})
+    tx.send(_Q.end_holds, {"kind": "release", "credit": AVAILABLE, "holds": list(holds), "now": now})
 
 
 def balance(tx: Transaction, side: int) -> Balance:

@@ -30,7 +30,7 @@ def apply(
     if after.closed_at is not None and before.closed_at is None and after.number_id is not None:
         inventory.give_back(tx, after.number_id, now + context.terms.cooldown_of(after.kind))
     if change.supplier_verb:
-        tx.run(store.Q.add_call, {"order": after.id, "verb": change.supplier_verb, "now": now})
+        tx.send(store.Q.add_call, {"order": after.id, "verb": change.supplier_verb, "now": now})
         tx.wake(CALLS_WORD)
     row = ledger.advance(tx, after.side, change.movement)
     if change.movement.capture:

@@ -55,7 +55,7 @@ def settle(tx: Transaction, context: Context, message: int) -> None:
         inventory.burn(tx, row.number_id, sorted({reading.recognised or ""} - context.unburnable - {""}))
         inbox.decide(tx, row.id, reading.found.verdict.value)
     else:
-        tx.one(store.Q.lock, {"id": reading.found.order})
+        tx.send(store.Q.lock, {"id": reading.found.order})
         _hand_over(tx, context, reading.found.order, [reading])
 
 

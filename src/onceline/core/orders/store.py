@@ -59,7 +59,7 @@ def locked(tx: Transaction, order_id: int, side: int | None = None) -> Order:
     seen = order(tx, order_id, side)
     if seen.number_id is not None:
         inventory.lock(tx, seen.number_id)
-    tx.one(Q.lock, {"id": order_id})
+    tx.send(Q.lock, {"id": order_id})
     found = order(tx, order_id, side)
     if found.number_id != seen.number_id:
         raise Busy  # the supplier named the number meanwhile: take the locks again in their order
@@ -90,7 +90,7 @@ def candidates(tx: Transaction, number: int) -> list[Candidate]:
 
 
 def write(tx: Transaction, after: Order) -> None:
-    tx.run(
+    tx.send(
         Q.write,
         {
             name: getattr(after, name)
@@ -109,7 +109,7 @@ def holds(tx: Transaction, order_id: int) -> list[int]:
 
 def add_message(tx: Transaction, vault: Vault, account: str, message: Message) -> None:
     content = json.dumps({"sender": message.sender, "text": message.text, "code": message.code}).encode()
-    tx.run(
+    tx.send(
         Q.add_message,
         {
             "id": message.id,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -19,10 +19,17 @@ from onceline.core.vault import account_key
 
 def order_views(tx: Transaction, context: Context, ids: Sequence[int]) -> list[dict[str, Any]]:
     """The orders as they stand now, in the order of `ids`."""
-    found = store.orders(tx, ids)
-    messages = store.latest_messages(tx, context.vault, list(found.values()))
+    orders, messages = _orders_with_messages(tx, context, ids)
     now = context.clock.now()
-    return [order_view(context, found[one], messages.get(one, []), now) for one in ids if one in found]
+    return [order_view(context, orders[one], messages.get(one, []), now) for one in ids if one in orders]
+
+
+def _orders_with_messages(
+    tx: Transaction, context: Context, ids: Sequence[int]
+) -> tuple[dict[int, Order], dict[int, list[Message]]]:
+    orders = store.orders(tx, ids)
+    changed = [order for order in orders.values() if order.revision > 1]
+    return orders, store.latest_messages(tx, context.vault, changed) if changed else {}
 
 
 def order_view(context: Context, order: Order, messages: Sequence[Message], now: datetime) -> dict[str, Any]:
@@ -91,8 +98,11 @@ def money_view(context: Context, micros: int) -> dict[str, str]:
 def event_views(tx: Transaction, context: Context, rows: Sequence[Row]) -> list[dict[str, Any]]:
     """Events with their order and message as they stand now; `order` is null for an event that names none."""
     ids = sorted({row.order_id for row in rows if row.order_id is not None})
-    orders = {view["id"]: view for view in order_views(tx, context, ids)}
-    messages = _messages_of(tx, context, [row for row in rows if row.message_id is not None])
+    orders, latest = _orders_with_messages(tx, context, ids) if ids else ({}, {})
+    now = context.clock.now()
+    views = {one: order_view(context, order, latest.get(one, []), now) for one, order in orders.items()}
+    messages = {message.id: message for found in latest.values() for message in found}
+    messages |= _older_messages(tx, context, orders, [row for row in rows if row.message_id not in messages])
     return [
         {
             "seq": row.seq,
@@ -100,16 +110,20 @@ def event_views(tx: Transaction, context: Context, rows: Sequence[Row]) -> list[
                 "type": row.type,
                 "at": rfc3339(row.at),
                 "revision": row.revision,
-                "order": orders.get(row.order_id),
-                "message": messages.get(row.message_id),
+                "order": views.get(row.order_id),
+                "message": message_view(context, messages[row.message_id])
+                if row.message_id in messages
+                else None,
             },
         }
         for row in rows
     ]
 
 
-def _messages_of(tx: Transaction, context: Context, rows: Sequence[Row]) -> dict[int, dict[str, Any]]:
-    ids = [row.message_id for row in rows]
-    accounts = {one.id: one.account for one in store.orders(tx, [row.order_id for row in rows]).values()}
-    found = store.messages_by_id(tx, context.vault, accounts, ids)
-    return {message.id: message_view(context, message) for message in found}
+def _older_messages(
+    tx: Transaction, context: Context, orders: Mapping[int, Order], rows: Sequence[Row]
+) -> dict[int, Message]:
+    """Messages of events that are not among the latest of their orders any more."""
+    ids = [row.message_id for row in rows if row.message_id is not None]
+    accounts = {order.id: order.account for order in orders.values()}
+    return {message.id: message for message in store.messages_by_id(tx, context.vault, accounts, ids)}

@@ -39,7 +39,7 @@ class Horizon(NamedTuple):
 def append(tx: Transaction, side: int, last_seq: int, drafts: Sequence[Draft], now: datetime) -> None:
     """Write events whose numbers end at `last_seq`, which the caller took from the side's row, and wake the readers."""
     for seq, draft in enumerate(drafts, start=last_seq - len(drafts) + 1):
-        tx.run(_Q.append, {"side": side, "seq": seq, "now": now, **draft._asdict()})
+        tx.send(_Q.append, {"side": side, "seq": seq, "now": now, **draft._asdict()})
     tx.wake(wake_word(side))
 
 
