@@ -140,6 +140,17 @@ def test_what_is_due_is_sent_exactly_once(shop: Shop, alice: Customer) -> None:
         assert send_due(tx, shop.context, 10) == []
 
 
+def test_a_call_that_comes_twice_sends_its_script_once(shop: Shop, alice: Customer) -> None:
+    order = shop.place(alice, "test-success")
+    call = Call(f"ol-{order.id}", "test-success", "GB", None, order.e164)
+    sandbox = Sandbox(shop.db, shop.clock)
+    sandbox.acquire(call)
+    sandbox.acquire(call)
+    assert len(codes_after(shop, order, 1)) == 1
+    sandbox.acquire(call)
+    assert len(codes_after(shop, order, 1)) == 1
+
+
 def test_a_test_message_with_the_same_id_is_one_message(shop: Shop, alice: Customer) -> None:
     order = shop.place(alice)
     assert order.e164 is not None

@@ -46,11 +46,12 @@ where k.hash = %(hash)s
 update api_keys set last_used_on = %(today)s where id = %(key)s and last_used_on is distinct from %(today)s
 
 -- name: keys
--- The keys of a side, newest first. Index grants_by_side; a side has at most 100 keys.
+-- The keys of a side: the active ones (at most 100), then the revoked, newest first. Index grants_by_side.
 select k.id, k.kind, k.name, k.last4, k.scopes, k.last_used_on, g.created_at, g.expires_at, g.revoked_at, g.id as grant_id
 from api_keys k join grants g on g.id = k.grant_id
 where g.side_id = %(side)s
-order by g.id desc
+order by g.revoked_at is not null, g.id desc
+limit 200
 
 -- name: active_keys
 select count(*) as n

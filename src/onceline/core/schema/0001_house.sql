@@ -302,6 +302,7 @@ create index events_by_message on events (message_id) where message_id is not nu
 
 create table sandbox_messages (       -- what the scripted test services will send
     id bigint generated always as identity primary key,
+    name text not null unique,        -- a call that comes twice schedules its messages once
     due_at timestamptz not null,
     e164 text not null,
     sender text not null,

@@ -47,7 +47,9 @@ class FileKeyStore:
 
     def create(self, name: str) -> bytes:
         path = self._path(name)
-        path.parent.mkdir(exist_ok=True, mode=0o700)
+        if not path.parent.is_dir():
+            path.parent.mkdir(exist_ok=True, mode=0o700)
+            _sync_folder(self._folder)
         nonce = secrets.token_bytes(_NONCE_BYTES)
         wrapped = nonce + self._master.encrypt(nonce, secrets.token_bytes(_KEY_BYTES), name.encode())
         return self._unwrap(name, self._exclusive(path, wrapped))

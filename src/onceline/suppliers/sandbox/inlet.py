@@ -26,6 +26,6 @@ def send_due(tx: Transaction, context: Context, limit: int) -> list[Kept]:
     """T1 of the scripted messages whose time has come; taken and kept in one transaction, so exactly once."""
     rows = tx.all(_Q.take_due, {"now": context.clock.now(), "limit": limit})
     return [
-        send(tx, context, number=row.e164, sender=row.sender, text=row.text, message_id=f"script-{row.id}")
+        send(tx, context, number=row.e164, sender=row.sender, text=row.text, message_id=row.name)
         for row in rows
     ]

@@ -36,7 +36,7 @@ class Sandbox:
     def acquire(self, call: Call) -> Acquired:
         """Acknowledges the number chosen, or names one derived from the reference; then the script is due."""
         number = call.number or _derived_number(call)
-        self._send_later(number, SCRIPT_S.get(call.service, ()))
+        self._send_later(f"{call.reference}-acquire", number, SCRIPT_S.get(call.service, ()))
         return Acquired(number)
 
     def finish(self, call: Call) -> None:
@@ -47,17 +47,18 @@ class Sandbox:
 
     def resend(self, call: Call) -> None:
         if call.number and call.service in SCRIPT_S and call.service != "test-timeout":
-            self._send_later(call.number, (RESEND_S,))
+            self._send_later(f"{call.reference}-resend-{secrets.token_hex(8)}", call.number, (RESEND_S,))
 
-    def _send_later(self, number: str, delays_s: tuple[float, ...]) -> None:
+    def _send_later(self, name: str, number: str, delays_s: tuple[float, ...]) -> None:
         now = self._clock.now()
         with self._db.transaction() as tx:
-            for delay_s in delays_s:
+            for step, delay_s in enumerate(delays_s):
                 code = f"{secrets.randbelow(10**6):06d}"
                 text = f"Your test code is {code}. It opens nothing."
                 tx.run(
                     _Q.send_later,
                     {
+                        "name": f"{name}-{step}",
                         "due_at": now + timedelta(seconds=delay_s),
                         "number": number,
                         "sender": SENDER,
