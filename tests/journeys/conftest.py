@@ -83,8 +83,10 @@ class House:
         opened = json.loads(self.cli("account", "open", name, "--test-balance", balance, "--json"))
         return self.customer(opened["api_key"], opened["account"])
 
-    def customer(self, key: str, account: str = "", address: str | None = None) -> Customer:
-        self.customers.append(Customer(self.base, key, account, address))
+    def customer(
+        self, key: str, account: str = "", address: str | None = None, base: str | None = None
+    ) -> Customer:
+        self.customers.append(Customer(base or self.base, key, account, address))
         return self.customers[-1]
 
     def prove(self) -> dict[str, Any]:
@@ -123,6 +125,9 @@ class Customer:
         assert answer.status_code == 201, answer.text
         found: dict[str, Any] = answer.json()
         return found
+
+    def delete(self, path: str) -> httpx.Response:
+        return self._client.delete(f"/api/v1/{path}")
 
     def sms(self, number: str, text: str, sender: str = "Service") -> httpx.Response:
         return self.post("test/messages", {"number": number, "sender": sender, "text": text})

@@ -19,7 +19,7 @@ def test_a_code_that_one_edge_took_in_is_on_the_others_socket(house: House) -> N
     try:
         other.await_ready()
         alice = house.open_account("alice")
-        elsewhere = other.customer(alice.key)
+        elsewhere = house.customer(alice.key, base=other.base)
         with connect(other.base.replace("http", "ws") + "/api/v1/live", compression=None) as socket:
             ticket = alice.post("socket-tickets").json()["ticket"]
             socket.send(json.dumps({"type": "auth", "ticket": ticket}))
@@ -30,8 +30,7 @@ def test_a_code_that_one_edge_took_in_is_on_the_others_socket(house: House) -> N
             assert _codes(socket, 2) == ["482913"]
             assert time.monotonic() - sent < 5
         assert elsewhere.get(f"orders/{order['id']}").json()["code"] == "482913"
-        _revocation_is_heard(alice, elsewhere)
-        elsewhere.close()
+        _revocation_is_heard(house, alice, other.base)
     finally:
         assert other.stop() == 0
 
@@ -42,9 +41,9 @@ def _codes(socket: ClientConnection, events: int) -> list[str]:
     return [frame["event"]["message"]["code"] for frame in frames if frame["event"]["message"]]
 
 
-def _revocation_is_heard(alice: Customer, elsewhere: Customer) -> None:
+def _revocation_is_heard(house: House, alice: Customer, elsewhere: str) -> None:
     made = alice.post("keys", {"name": "short-lived"}).json()
-    second = Customer(elsewhere.base, made["key"])
+    second = house.customer(made["key"], base=elsewhere)
     assert second.get("balance").status_code == 200
     assert alice.delete(f"keys/{made['id']}").status_code == 204
     deadline = time.monotonic() + 2
@@ -52,4 +51,3 @@ def _revocation_is_heard(alice: Customer, elsewhere: Customer) -> None:
         assert time.monotonic() < deadline, "a revoked key must end everywhere"
         time.sleep(0.05)
     assert second.get("balance").json()["code"] == "revoked_key"
-    second.close()
