@@ -326,3 +326,20 @@ def test_a_number_rests_after_every_end(shop: Shop, alice: Customer, order: Orde
     assert closed is not None
     row = shop.rows("select state, available_at from numbers where id = %(id)s", id=order.number_id)[0]
     assert (row.state, row.available_at) == ("free", closed + timedelta(seconds=COOLDOWN_S))
+
+
+def test_an_unread_message_of_an_earlier_order_stays_with_that_order(shop: Shop) -> None:
+    """The number had again, and a message that came before: ending the new order does not hand it over."""
+    alice = shop.customer(ALICE)
+    earlier = shop.place(alice)
+    shop.wait(WINDOW_S + DRAIN_S + 1)
+    unread = shop.keep(earlier.e164, "Your code is 482913")
+    shop.pass_time(1)
+    again = shop.place(alice, number=earlier.e164)
+    shop.pass_time(CANCEL_LOCK_S)
+    shop.cancel(alice, again)
+    assert (shop.view(again)["state"], shop.view(again)["messages"]) == ("cancelled", [])
+    assert shop.inbound_state(unread) == "stored"
+    shop.settle(unread.id)
+    assert [(one["code"], one["late"]) for one in shop.view(earlier)["messages"]] == [("482913", True)]
+    shop.assert_books_are_true()
