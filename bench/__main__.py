@@ -19,6 +19,9 @@ def extraction() -> Iterator[Row]:
         yield Row(f"codes right, {one.name}", one.recall, 0.97, True, "", note)
         yield Row(f"none where there is none, {one.name}", one.none, 0.90, True, "")
         yield Row(f"time a message, {one.name}", one.microseconds, 1000, False, "µs")
+    worst = otp.worst()
+    note = f"{worst.ratio:.0f} ordinary messages, {worst.motif!r} repeated"
+    yield Row("worst hostile text of 10,000 characters", worst.milliseconds, 5, False, "ms", note)
 
 
 PARTS = {"otp": extraction, "allocation": allocation.run, "orders": orders.run, "messages": messages.run}

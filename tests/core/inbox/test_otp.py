@@ -1,6 +1,12 @@
-"""The code in a message: found when it is there, never invented when it is not."""
+"""The code in a message: found when it is there, never invented when it is not.
+
+The message sets: `develop` and `heldout` came first; `fresh` was measured before any rule was written for it; `blind`
+was measured and never read while rules were written; `late` was written when the rules of `fresh` were done.
+`_traps` are shapes and none-messages rather than languages.
+"""
 
 import json
+import sys
 import time
 import unicodedata
 from collections import defaultdict
@@ -12,8 +18,15 @@ from hypothesis import strategies as st
 
 from onceline.core.inbox.otp import CAP, find_code
 
-FOLDER = Path(__file__).parent / "fixtures" / "otp"
-SETS = ("develop", "develop_traps", "heldout", "heldout_traps")
+FIXTURES = Path(__file__).parent / "fixtures"
+FOLDER = FIXTURES / "otp"
+SETS = tuple(path.stem for path in sorted(FOLDER.glob("*.json")))
+HOSTILE: list[str] = json.loads((FIXTURES / "hostile.json").read_text(encoding="utf-8"))
+ORDINARY = (
+    "Hi Priya, enter 204816 on the screen to finish setting up your Acme profile. It expires in 10 minutes."
+)
+MOST_CALLS = 40_000
+MOST_TIMES_AN_ORDINARY_MESSAGE = 60
 
 
 def value(text: str, sender: str | None = None) -> str | None:
@@ -36,22 +49,22 @@ def test_a_plain_code_is_found_where_it_stands() -> None:
 
 
 @pytest.mark.parametrize("name", SETS)
-def test_at_least_97_of_100_codes_are_exactly_right(name: str) -> None:
+def test_97_of_100_codes_are_exactly_right_or_all_but_two(name: str) -> None:
     coded = [m for m in messages(name) if m["code"]]
     missed = [m for m in coded if value(m["text"] or "") != m["code"]]
-    assert len(missed) <= 0.03 * len(coded), missed
+    assert len(missed) <= max(2, 0.03 * len(coded)), missed
 
 
 @pytest.mark.parametrize("name", SETS)
-def test_at_least_97_of_100_messages_without_a_code_give_none(name: str) -> None:
+def test_97_of_100_messages_without_a_code_give_none_or_all_but_one(name: str) -> None:
     empty = [m for m in messages(name) if not m["code"]]
     invented = [m for m in empty if value(m["text"] or "")]
-    assert len(invented) <= 0.03 * len(empty), invented
+    assert len(invented) <= max(1, 0.03 * len(empty)), invented
 
 
 def test_every_language_is_above_nine_in_ten_or_misses_one_message() -> None:
     hits: dict[str, list[bool]] = defaultdict(list)
-    for message in messages("develop") + messages("heldout"):
+    for message in [m for name in SETS if not name.endswith("_traps") for m in messages(name)]:
         hits[str(message["group"])].append(value(message["text"] or "") == message["code"])
     assert len(hits) >= 60
     assert {group for group, right in hits.items() if right.count(False) > max(1, 0.1 * len(right))} == set()
@@ -133,7 +146,15 @@ def test_a_number_that_is_the_sender_is_never_the_code() -> None:
     assert value("Your code request failed. Contact 48291", sender="48291") is None
 
 
-def test_beyond_the_first_two_thousand_characters_nothing_is_read_but_the_bound_line() -> None:
+@pytest.mark.parametrize(
+    "filler", ["Lorem ipsum dolor. ", "Order 4821 was sent. ", "敬请留意。", "9 a 8 b ", "xx1234 "]
+)
+def test_a_code_in_the_first_1600_characters_is_found_in_a_message_of_10000(filler: str) -> None:
+    lead = (filler * 1600)[: 1600 - len(" Your code is 482913.")]
+    assert value((lead + " Your code is 482913. " + filler * 10_000)[:10_000]) == "482913"
+
+
+def test_behind_the_cap_nothing_is_read_but_the_bound_line() -> None:
     assert value("x " * CAP + "Your code is 482913.") is None
 
 
@@ -144,31 +165,49 @@ def test_scraps_of_text_give_none(text: str) -> None:
     assert find_code(text) is None
 
 
-HOSTILE = (
-    "1", "a", "A", "1 ", "1-", "1.", "a1", "[", "(", "((1", "\u0301", "e\u0301", "٣", "ก", "验", "code ", "code 1234 ",
-    "@", "@a.b #1", ".", "a.", "x1", "*1", "12:", "1/", "https://", "a@b.c ", "\n", "\u200f", "ﷺ", "A1-", "AB-", "-", "Your code is ABCD ",
-)  # fmt: skip
+@pytest.mark.parametrize("motif", HOSTILE)
+def test_ten_thousand_characters_of_any_motif_are_bounded_work(motif: str) -> None:
+    text = (motif * 10_000)[:10_000]
+    find_code(text)
+    assert calls(text) < MOST_CALLS
+    assert cost(text) < MOST_TIMES_AN_ORDINARY_MESSAGE * cost(ORDINARY)
 
 
-@pytest.mark.parametrize("unit", HOSTILE)
-def test_ten_thousand_characters_cost_little_more_than_two_thousand(unit: str) -> None:
-    short, long = (unit * CAP)[:CAP], (unit * 10_000)[:10_000]
-    find_code(short)
-    assert cost(long) < 12 * cost(short) + 0.004
+@pytest.mark.parametrize("motif", HOSTILE)
+def test_the_work_grows_with_the_length_and_not_with_its_square(motif: str) -> None:
+    find_code((motif * CAP)[:1600])
+    assert calls((motif * CAP)[:1600]) < 12 * calls((motif * CAP)[:200]) + 1000
 
 
-@pytest.mark.parametrize("unit", HOSTILE)
-def test_the_cost_grows_with_the_length_and_not_with_its_square(unit: str) -> None:
-    find_code(unit)
-    assert cost((unit * CAP)[:1600]) < 16 * cost((unit * CAP)[:200]) + 0.004
+def test_characters_never_seen_before_are_folded_at_no_great_cost() -> None:
+    strangers = "".join(chr(code) for code in range(0x12000, 0x12000 + CAP))
+    first, again = calls(strangers), calls(strangers)
+    assert first < again + 30 * CAP
+
+
+def calls(text: str) -> int:
+    """Functions entered and left while a message is read: a measure of work that no clock disturbs."""
+    count = 0
+
+    def note(_frame: object, _event: str, _arg: object) -> None:
+        nonlocal count
+        count += 1
+
+    sys.setprofile(note)
+    try:
+        find_code(text)
+    finally:
+        sys.setprofile(None)
+    return count
 
 
 def cost(text: str) -> float:
+    """Seconds of this thread, of the fastest of several."""
     best = 1.0
-    for _ in range(3):
-        started = time.perf_counter()
+    for _ in range(7):
+        started = time.thread_time()
         find_code(text)
-        best = min(best, time.perf_counter() - started)
+        best = min(best, time.thread_time() - started)
     return best
 
 
@@ -194,3 +233,21 @@ def test_every_six_digit_code_is_found_in_a_plain_frame(code: int, lead: str) ->
 def test_confused_digits_never_break_it(text: str) -> None:
     found = find_code(text)
     assert found is None or 3 <= len(found.value) <= 32
+
+
+def test_marks_digits_and_line_ends_of_other_kinds_change_nothing() -> None:
+    plain = "Your code is 482913.\nNever share it."
+    assert value(plain.replace(" ", " \u200b\u2060").replace("\n", "\r\n")) == "482913"
+    assert (
+        value(
+            plain.replace(
+                "482913", "4\ufe0f\u20e38\ufe0f\u20e32\ufe0f\u20e39\ufe0f\u20e31\ufe0f\u20e33\ufe0f\u20e3"
+            )
+        )
+        == "482913"
+    )
+    assert (
+        value(plain.replace("482913", "\U0001d7d2\U0001d7d6\U0001d7d0\U0001d7d7\U0001d7cf\U0001d7d1"))
+        == "482913"
+    )
+    assert value(plain.replace("8", "8\x00")) == "482913"

@@ -3,25 +3,26 @@
 The order: an origin-bound line (`@host #code`) wins over everything; then a known service's template; then every
 string that could be a code is weighed against the words around it; a code in a link of a known host comes last.
 
-Promises: None rather than a guess, because clients poll on the answer. The first 2,000 characters are searched, and
-for the bound line the last 400 as well; what lies between is not read. Work is bounded and linear.
+Promises: None rather than a guess, because clients poll on the answer. The first 1,640 characters are searched (a code
+within 1,600 is found whole), and for the bound line the last 400 as well; what lies between is not read. Work is linear
+in what is read: of very many numbers only those nearest to words that speak of a code are weighed.
 Never reads a database, a clock or a setting.
 """
 
 import json
 import re
-import unicodedata
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from importlib.resources import files
 
 from onceline.core.inbox.otp_candidates import Candidate, cut
 from onceline.core.inbox.otp_letters import letters
-from onceline.core.inbox.otp_score import Message, best
-from onceline.core.inbox.otp_text import Folded, fold
+from onceline.core.inbox.otp_score import Message, anchors, best
+from onceline.core.inbox.otp_text import Folded, compose, fold
 from onceline.core.inbox.otp_words import find_words
 
-CAP = 2000
+CAP = 1640
 TAIL = 400
 
 _BOUND = re.compile(r"(^|\n|[ \t])@([a-z0-9][a-z0-9.-]{2,252}) #([^\s#@]{3,32})", re.I)
@@ -57,7 +58,7 @@ def find_code(text: str, sender: str | None = None) -> Code | None:
     if bound:
         return bound
     head = text[:CAP]
-    composed = unicodedata.normalize("NFC", head)
+    composed = compose(head)
     found = _searched(composed, sender)
     return found if found is None or composed == head else _moved(found, composed, head)
 
@@ -84,10 +85,10 @@ def _bound(text: str, offset: int) -> Code | None:
     if "@" not in text:
         return None
     folded = fold(text)
-    lines = [m for m in _BOUND.finditer(folded.plain) if _binds(folded.plain, m)]
-    if not lines:
+    lines = reversed(list(_BOUND.finditer(folded.plain)))
+    found = next((line for line in lines if _binds(folded.plain, line)), None)
+    if found is None:
         return None
-    found = lines[-1]
     value = found[3].rstrip(".,;:)")
     start = folded.original(found.start(3))
     end = folded.original(found.start(3) + len(value) - 1) + 1
@@ -130,9 +131,9 @@ def _templated(text: str, body: Folded) -> Code | None:
 
 def _weighed(text: str, body: Folded, sender: str | None) -> Code | None:
     words = find_words(body.low)
-    candidates = list(cut(body.plain).candidates)
-    candidates = [c for c in candidates if not _is_name(body.plain, c, candidates) and c.value != sender]
-    message = Message.of(body, words, tuple(candidates))
+    numbers = cut(body.plain, anchors(words))
+    candidates = tuple(c for c in numbers if c.value != sender and not _is_name(body.plain, c, numbers))
+    message = Message.of(body, words, candidates)
     top = best(message)
     if top is None:
         lettered = letters(body, words)
@@ -153,7 +154,7 @@ def _linked(text: str, body: Folded) -> Code | None:
     return None
 
 
-def _is_name(plain: str, c: Candidate, candidates: list[Candidate]) -> bool:
+def _is_name(plain: str, c: Candidate, candidates: Sequence[Candidate]) -> bool:
     """A service whose name is a number: 12306, 98point6, 99."""
     if c.value.lower() not in _services().names:
         return False

@@ -5,53 +5,73 @@ candidate; split digits become one. Reads shapes only, never words. Bounded work
 """
 
 import re
-from collections.abc import Iterator
+from bisect import bisect_left
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import islice, pairwise
 
-_MAX_ATOMS = 40
-_MAX_SPANS = 60
-_DIGIT = re.compile("[0-9]")
-_ATOM = re.compile(r"[A-Za-z0-9]+")
+_MOST_NUMBERS = 32
+_MOST_SPANS = 60
+_LEAD, _TRAIL = 14, 12
+_FAR = 1 << 20
+_NUMBER = re.compile(r"[0-9]+")
+_ATOM = re.compile(r"(?<![A-Za-z0-9])[A-Za-z]*[0-9][A-Za-z0-9]*")
 _LINK = re.compile(
-    r"(?:https?://|www\.|[a-z]{3,12}://)[^\s]{1,300}|[\w.+-]{1,64}@[\w-]{1,63}\.[\w.-]{1,100}", re.I
+    r"(?:https?://|www\.|(?<![a-z])[a-z]{3,12}://)[!-~]{1,300}"
+    r"|(?<![\w.+-])[\w.+-]{1,64}@[\w-]{1,63}\.[\w.-]{1,100}",
+    re.I,
 )
+
+
+def _starting(first: str, alternatives: str) -> re.Pattern[str]:
+    """The alternatives, tried only where one can begin: most of a message has no such character."""
+    return re.compile(rf"(?={first})(?:{alternatives})")
+
+
 _BARE_LINK = re.compile(r"(?<![\w@.-])[a-z0-9-]{1,40}(?:\.[a-z0-9-]{1,40}){1,4}/[^\s]{1,200}", re.I)
 _DOMAIN = re.compile(
     r"(?<![\w@.-])[a-z0-9-]{1,40}\.(?:com|net|org|io|co|ru|de|me|app|in|cn|tv|ai|gov|ua|vn|id|pl|fr|it|es|nl|uk|kr|jp|br|tr)(?![\w])",
     re.I,
 )
-_DATE = re.compile(
+_DATE = _starting(
+    "[0-9]",
     r"(?<![\w.])(?:(?:19|20)\d\d([-./])(?:1[0-2]|0?[1-9])\1(?:3[01]|[12]\d|0?[1-9])"
     r"|(?:3[01]|[12]\d|0?[1-9])([-./])(?:1[0-2]|0?[1-9])\2(?:(?:19|20)?\d\d|2[45]\d\d|1[34]\d\d)"
     r"|(?:1[0-2]|0?[1-9])/(?:3[01]|[12]\d|0?[1-9])/(?:(?:19|20)?\d\d)"
     r"|1[34]\d\d/(?:1[0-2]|0?[1-9])/(?:3[01]|[12]\d|0?[1-9]))(?!\d)"
-    r"|(?<!\d)\d{4}年(?:\d{1,2}月)?(?:\d{1,2}日)?|(?<!\d)\d{1,2}月\d{1,2}日|(?<!\d)\d{4}년"
+    r"|(?<!\d)\d{4}年(?:\d{1,2}月)?(?:\d{1,2}日)?|(?<!\d)\d{1,2}月\d{1,2}日|(?<!\d)\d{4}년",
 )
-_TIME = re.compile(
-    r"(?<![\d:])(?:[01]?\d|2[0-4]):[0-5]\d(?::[0-5]\d)?(?![\d:])|(?<![\d.])(?:[01]?\d|2[0-3])\.[0-5]\d(?= ?(?:น\.|wib|uhr|hrs?\b|h\b|น|am\b|pm\b))"
+_TIME = _starting(
+    "[0-9]",
+    r"(?<![\d:])(?:[01]?\d|2[0-4]):[0-5]\d(?::[0-5]\d)?(?![\d:])|(?<![\d.])(?:[01]?\d|2[0-3])\.[0-5]\d(?= ?(?:น\.|wib|uhr|hrs?\b|h\b|น|am\b|pm\b))",
 )
 _ISO_STAMP = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d)?")
-_AMOUNT = re.compile(
+_AMOUNT = _starting(
+    "[0-9]",
     r"(?<![\d.,])(?:\d{1,3}(?:[,.' ]\d{3}){1,4}[.,]\d{1,3}|\d{1,3}(?:,\d{2,3}){1,5}|\d{1,3}(?:\.\d{3}){1,4}"
-    r"|\d{1,9}[.,]\d{1,2})(?![\d])(?!\.\d)"
+    r"|\d{1,9}[.,]\d{1,2})(?![\d])(?!\.\d)(?! ?[分분])",
 )
 _ADDRESS = re.compile(r"(?<![\d.])\d{1,3}\.\d{1,3}\.\d{1,3}\.\d{1,3}(?![\d.])")
-_PHONE = re.compile(
+_PHONE = _starting(
+    "[+(0-9]",
     r"\+ ?\(?\d[\d ()./-]{6,20}\d|(?<!\d)(?:00|0?[1-9]?800|0?900|1-?8\d\d|0850|0845|444)[ -]\d[\d ()-]{2,14}\d"
     r"|(?<!\d)\(?\d{3}\)?[ .-]\d{3}[ .-]\d{4}(?!\d)|(?<!\d)0\d{1,4}[ /-]\d{2,4}(?:[ -]\d{2,4}){1,3}(?!\d)"
     r"|(?<!\d)8[ -]?\(?\d{3}\)?[ -]\d{3}[ -]\d\d[ -]\d\d(?!\d)|(?<!\d)\(0\d{1,4}\) ?\d[\d -]{4,12}\d"
-    r"|(?<!\d)\d{2,4}(?:[ -]\d{2,4}){3,5}(?!\d)"
+    r"|(?<!\d)\d{2,4}(?:[ -]\d{2,4}){3,5}(?!\d)",
 )
-_MASK = re.compile(
+_MASK = _starting(
+    "[*•●…#xX.0-9]",
     r"[*•●…#]{2,12}[- ]?\d{2,5}(?![\d*])|(?<![*])[*•●…] ?\d{4}(?![\d*])|(?<![A-Za-z0-9])x-\d{3,6}(?!\d)|(?<![A-Za-z])[xX]{2,8}[- ]?\d{2,6}(?![A-Za-z0-9])"
-    r"|(?<![A-Za-z0-9])[xX]\d{2,6}(?![A-Za-z0-9])|(?<!\d)\d{1,6}[*•●]{2,12}[\d*•●]{0,12}|(?<!\d)\d{2,6}[xX]{2,8}\d{0,6}|\.{3}\d{4}(?!\d)"
+    r"|(?<![A-Za-z0-9])[xX]\d{2,6}(?![A-Za-z0-9])|(?<!\d)\d{1,6}[*•●]{2,12}[\d*•●]{0,12}|(?<!\d)\d{2,6}[xX]{2,8}\d{0,6}|\.{3}\d{4}(?!\d)",
 )
-# What a number may be instead of a code, and the signs without which it cannot be that.
-_OTHERS = (
+# What a number may be instead of a code, and the signs without which it cannot be that: looked for in the whole text …
+_ADDRESSES = (
     (("://", "www.", "@"), _LINK),
     (("/",), _BARE_LINK),
     ((".",), _DOMAIN),
+)
+# … and around its digits only.
+_OTHERS = (
     ((":",), _ISO_STAMP),
     (("-", ".", "/", "年", "月", "년"), _DATE),
     ((":", "."), _TIME),
@@ -75,21 +95,23 @@ class Candidate:
     value: str
     kind: str
 
-
-@dataclass(frozen=True, slots=True)
-class Cut:
-    """The candidates of a message, and the spans of numbers that are something else."""
-
-    candidates: tuple[Candidate, ...]
-    taken: tuple[tuple[int, int], ...]
+    @property
+    def span(self) -> tuple[int, int]:
+        return self.start, self.end
 
 
-def cut(plain: str) -> Cut:
-    """Candidates in order of appearance."""
-    if not _DIGIT.search(plain):
-        return Cut((), ())
-    taken = _taken(plain)
-    atoms = [m.span() for m in _atoms(plain, taken)]
+def cut(plain: str, anchors: Sequence[int]) -> tuple[Candidate, ...]:
+    """Candidates in order of appearance; of very many numbers only those nearest to the anchors are read."""
+    numbers = nearest([match.span() for match in _NUMBER.finditer(plain)], anchors, _MOST_NUMBERS)
+    if not numbers:
+        return ()
+    areas = _areas(numbers, len(plain))
+    taken = _taken(plain, areas)
+    read = bytearray(len(plain))
+    for start, end in numbers:
+        read[start:end] = b"\1" * (end - start)
+    atoms = [m.span() for left, right in areas for m in _ATOM.finditer(plain, left, right)]
+    atoms = [(start, end) for start, end in atoms if 1 in read[start:end] and 1 not in taken[start:end]]
     found: list[Candidate] = []
     at = 0
     while at < len(atoms):
@@ -97,20 +119,51 @@ def cut(plain: str) -> Cut:
         if candidate:
             found.append(candidate)
         at += count
-    return Cut(tuple(found), taken)
+    return tuple(found)
 
 
-def _taken(plain: str) -> tuple[tuple[int, int], ...]:
-    spans: list[tuple[int, int]] = []
-    for signs, pattern in _OTHERS:
-        if signs and not any(sign in plain for sign in signs):
-            continue
-        for match in pattern.finditer(plain):
-            if not _is_split_code(match) and not _inside(match.start(), match.end(), spans):
-                spans.append(match.span())
-            if len(spans) > _MAX_SPANS:
-                break
-    return tuple(spans)
+def nearest(spans: list[tuple[int, int]], anchors: Sequence[int], most: int) -> list[tuple[int, int]]:
+    """At most so many spans, in their order: those with the smallest gap to a position in `anchors` (ascending)."""
+    if len(spans) <= most:
+        return spans
+    return sorted(sorted(spans, key=lambda span: _gap(span, anchors))[:most])
+
+
+def _gap(span: tuple[int, int], anchors: Sequence[int]) -> int:
+    at = bisect_left(anchors, span[0])
+    left = span[0] - anchors[at - 1] if at else _FAR
+    return min(left, anchors[at] - span[0] if at < len(anchors) else _FAR)
+
+
+def _areas(numbers: list[tuple[int, int]], length: int) -> list[tuple[int, int]]:
+    """Stretches of text around the numbers, none overlapping."""
+    areas: list[tuple[int, int]] = []
+    for start, end in numbers:
+        left, right = max(0, start - _LEAD), min(length, end + _TRAIL)
+        if areas and left <= areas[-1][1]:
+            areas[-1] = (areas[-1][0], right)
+        else:
+            areas.append((left, right))
+    return areas
+
+
+def _taken(plain: str, areas: list[tuple[int, int]]) -> bytearray:
+    """Which characters belong to a number that is something else."""
+    taken = bytearray(len(plain))
+    whole = [(0, len(plain))]
+    for kinds, places in ((_ADDRESSES, whole), (_OTHERS, areas)):
+        for signs, pattern in kinds:
+            if any(sign in plain for sign in signs):
+                matches = (match for place in places for match in pattern.finditer(plain, *place))
+                _take(taken, islice(matches, _MOST_SPANS))
+    return taken
+
+
+def _take(taken: bytearray, matches: Iterator[re.Match[str]]) -> None:
+    for match in matches:
+        start, end = match.span()
+        if not _is_split_code(match) and 1 not in taken[start:end]:
+            taken[start:end] = b"\1" * (end - start)
 
 
 def _is_split_code(match: re.Match[str]) -> bool:
@@ -119,23 +172,6 @@ def _is_split_code(match: re.Match[str]) -> bool:
         return False
     parts = re.split(r"[ -]", match[0])
     return all(len(part) == 2 for part in parts) and len(parts) <= 4
-
-
-def _inside(start: int, end: int, spans: list[tuple[int, int]]) -> bool:
-    return any(left < end and start < right for left, right in spans)
-
-
-def _atoms(plain: str, taken: tuple[tuple[int, int], ...]) -> Iterator[re.Match[str]]:
-    """Runs of ASCII letters and digits that hold a digit and lie in no taken span."""
-    count = 0
-    spans = list(taken)
-    for match in _ATOM.finditer(plain):
-        if not any(char.isdigit() for char in match[0][:40]) or _inside(*match.span(), spans):
-            continue
-        count += 1
-        if count > _MAX_ATOMS:
-            return
-        yield match
 
 
 def _read(plain: str, atoms: list[tuple[int, int]], at: int) -> tuple[int, Candidate | None]:
@@ -256,9 +292,9 @@ def _mixed(plain: str, atoms: list[tuple[int, int]], at: int) -> tuple[int, Cand
     joined = _hyphened(plain, atoms, at)
     if joined:
         return joined
-    glued = _GLUED.fullmatch(text)
+    glued = _GLUED.fullmatch(text) if len(text) <= _LONGEST_GLUED else None
     if glued:
-        span = 1 if glued[1] else 2
+        span = glued.lastindex or 1
         return 1, Candidate(start + glued.start(span), start + glued.end(span), glued[span], "digits")
     return 1, Candidate(start, end, text, "mixed") if 4 <= len(text) <= 10 else None
 
@@ -266,8 +302,9 @@ def _mixed(plain: str, atoms: list[tuple[int, int]], at: int) -> tuple[int, Cand
 # A word that a sender forgot to set apart from the digits.
 _GLUED = re.compile(
     r"(?i:(?:your|the)?(?:otp|code|pin|tac|tan|kode?|codigo|codice|passcode|password|parol|token|sms|cod|ma))"
-    r"(?i:is|la|es)?([0-9]{4,8})|([0-9]{4,8})(?:is|la|es|est|ist|adalah|otp|code)"
+    r"(?i:is|la|es)?([0-9]{4,8})|([0-9]{4,8})(?:is|la|es|est|ist|adalah|otp|code|[A-Z][a-z]{2,12})"
 )
+_LONGEST_GLUED = 24
 _JOINED = re.compile(r"[A-Za-z0-9]{2,6}(?:-[A-Za-z0-9]{2,6}){0,5}")
 
 

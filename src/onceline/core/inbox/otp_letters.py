@@ -4,6 +4,8 @@ Promises: only right behind (or right before) a code word, never a word that a s
 """
 
 import re
+from bisect import bisect_left
+from collections.abc import Iterator
 from itertools import islice, pairwise
 
 from onceline.core.inbox.otp_candidates import Candidate
@@ -16,29 +18,37 @@ _SIGNED = re.compile(r"[ \n]{0,3}[:=\"'(\[-]{1,2}[ \n]?[\"'(\[]?" + _CAPITALS)
 _FIRST = re.compile(r"(?:[^:\n]{1,24}:)? *[\"'(\[]?([A-Z]{4,8})[\"')\]]?(?= )")
 _SMALL = re.compile(r" ?: ([a-z]{5,8})(?=$|\n| [A-Z])")
 _TOKEN = re.compile(r"(?<![\w-])([A-Z]{5,8})(?![\w-])")
+_CAPITAL, _LOWER = re.compile("[A-Z]"), re.compile("[a-z]")
+_MOST, _MOST_MARKS, _MOST_TOKENS = 8, 24, 12
 _BESIDE = frozenset(("strong", "code", "link", "action"))
 _SIGNS = " :=-\"'([「*"
 _GOES_ON = re.compile(r" [a-z]")
 # What stands behind "code:" in messages that hold none.
 _NO_CODES = frozenset(
-    ("below", "expired", "pending", "invalid", "attached", "inside", "required", "failed", "blocked", "sent")
-)
+    ("below", "expired", "pending", "invalid", "attached", "inside", "required", "failed", "blocked", "sent",
+     "error", "declined", "accepted", "none", "unknown", "null", "here", "verified", "updated", "disabled")
+)  # fmt: skip
 
 
 def letters(body: Folded, words: list[Word]) -> tuple[Candidate, ...]:
-    """Every candidate made of letters, in order of the code words."""
-    at = range(len(words))
-    found = [_small(body, words, index) for index in at if words[index].role == "strong"]
+    """The first candidates made of letters, those beside code words before those that stand elsewhere."""
+    return tuple(islice((candidate for candidate in _found(body, words) if candidate), _MOST))
+
+
+def _found(body: Folded, words: list[Word]) -> Iterator[Candidate | None]:
+    marks = [(at, word.role) for at, word in enumerate(words) if word.role in {"strong", "code"}][
+        :_MOST_MARKS
+    ]
+    yield from (_small(body, words, at) for at, role in marks if role == "strong")
     if not _shouts(body.plain):
-        found += [_capitals(body, words, index) for index in at if words[index].role in {"strong", "code"}]
-        found.append(_opening(body.plain, words))
-        found += _random(body, words)
-    return tuple(candidate for candidate in found if candidate)
+        yield from (_capitals(body, words, at) for at, _ in marks)
+        yield _opening(body.plain, words)
+        yield from _random(body, words)
 
 
 def _shouts(plain: str) -> bool:
-    written = [char for char in plain if char.isascii() and char.isalpha()]
-    return sum(char.isupper() for char in written) * 2 > len(written) + 12
+    capitals, small = len(_CAPITAL.findall(plain)), len(_LOWER.findall(plain))
+    return capitals > small + 12
 
 
 def _capitals(body: Folded, words: list[Word], index: int) -> Candidate | None:
@@ -48,9 +58,10 @@ def _capitals(body: Folded, words: list[Word], index: int) -> Candidate | None:
     if following and following[0].role == "link" and not body.low[at : following[0].start].strip():
         at, pattern = following[0].end, _LINKED
     match = pattern.match(body.plain, at)
-    if not match or (_GOES_ON.match(body.plain, match.end(1)) and _readable(match[1])):
+    if not match or match[1].lower() in _NO_CODES:
         return None
-    return _candidate(match)
+    shouted = _GOES_ON.match(body.plain, match.end(1)) and _readable(match[1])
+    return None if shouted else _candidate(match)
 
 
 def _readable(text: str) -> bool:
@@ -78,19 +89,22 @@ def _opening(plain: str, words: list[Word]) -> Candidate | None:
     return None
 
 
-def _random(body: Folded, words: list[Word]) -> list[Candidate]:
-    """Letters that read as no word, with a code word or an "is" right beside them."""
-    found = []
-    for match in islice(_TOKEN.finditer(body.plain), 12):
+def _random(body: Folded, words: list[Word]) -> Iterator[Candidate]:
+    """Letters that read as no word, with a code word or an "is" right beside them, or alone on their line."""
+    starts = [word.start for word in words]
+    for match in islice(_TOKEN.finditer(body.plain), _MOST_TOKENS):
         if len(set(match[1])) < 4 or _readable(match[1]):
             continue
-        before = [w for w in words if w.end <= match.start()][-1:]
-        after = [w for w in words if w.start >= match.end()][:1]
-        left = any(w.role in _BESIDE and not body.low[w.end : match.start()].strip(_SIGNS) for w in before)
-        right = any(w.role in _BESIDE and not body.low[match.end() : w.start].strip(_SIGNS) for w in after)
+        at = bisect_left(starts, match.start())
+        left = any(
+            w.role in _BESIDE and not body.low[w.end : match.start()].strip(_SIGNS) for w in words[:at][-1:]
+        )
+        right = any(
+            w.role in _BESIDE and not body.low[match.end() : w.start].strip(_SIGNS)
+            for w in words[at : at + 1]
+        )
         if left or right or _own_line(body.plain, match):
-            found.append(_candidate(match))
-    return found
+            yield _candidate(match)
 
 
 def _own_line(plain: str, match: re.Match[str]) -> bool:

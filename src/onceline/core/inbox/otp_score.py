@@ -6,15 +6,19 @@ unless a code word stands closer. Prefers no code to a doubtful one. Pure, bound
 
 import re
 from bisect import bisect_right
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from onceline.core.inbox.otp_candidates import Candidate
+from onceline.core.inbox.otp_candidates import Candidate, nearest
 from onceline.core.inbox.otp_text import Folded
 from onceline.core.inbox.otp_words import Word
 
 ENOUGH = 5.0
-_NEAR = 14
-_MOST = 14
+_NEAR = 10
+_MOST = 16
+_MOST_WEIGHED = 8
+_SIGHT = 240
 _CURRENCY = "$€£¥₹₽₺₴₸₦₩฿₫₭₮₱₪₾֏৳៛￥₼"
 _BREAK = re.compile(r"[.!?…]+(?=\s)|[。！？؟।॥۔።။](?!$)|[.!?](?=[^\W\d_ ])")
 _MARK_BEFORE = re.compile(r"(?:[:=>\"'(\[【「『<]|(?<=\s)-) *[\"'(\[【「『<*]*$|\n *$|[\"'(\[【「『*]$")
@@ -41,6 +45,7 @@ class Message:
     candidates: tuple[Candidate, ...]
     roles: frozenset[str]
     ends: tuple[int, ...]
+    twice: frozenset[str]
 
     @classmethod
     def of(cls, text: Folded, words: list[Word], candidates: tuple[Candidate, ...]) -> "Message":
@@ -48,7 +53,9 @@ class Message:
         roles = {word.role for word in words}
         if any(sign in text.plain for sign in "%٪％"):
             roles.add("promo")
-        return cls(text, tuple(words), candidates, frozenset(roles), ends)
+        counts = Counter(candidate.value for candidate in candidates)
+        twice = frozenset(value for value, count in counts.items() if count > 1)
+        return cls(text, tuple(words), candidates, frozenset(roles), ends, twice)
 
     def has(self, role: str) -> bool:
         return role in self.roles
@@ -74,12 +81,24 @@ class Weighed:
 
 def best(message: Message) -> Weighed | None:
     """The candidate most likely to be the code, or None when none is likely enough."""
-    live = [c for c in message.candidates if not _ruled_out(message, c)][:_MOST]
+    marks = anchors(message.words)
+    live = [c for c in _closest(message.candidates, marks, _MOST) if not _ruled_out(message, c)]
+    live = _closest(live, marks, _MOST_WEIGHED)
     if not live:
         return None
     weighed = [Weighed(c, _weigh(message, c, live)) for c in live]
     top = max(weighed, key=lambda w: (round(w.score, 3), -w.candidate.start))
     return top if top.score >= _bar(message) else None
+
+
+def anchors(words: Sequence[Word]) -> list[int]:
+    """Where the words that speak of a code begin and end, ascending."""
+    return [at for word in words if word.role in _BASE for at in (word.start, word.end)]
+
+
+def _closest(candidates: Sequence[Candidate], marks: list[int], most: int) -> list[Candidate]:
+    kept = set(nearest([c.span for c in candidates], marks, most))
+    return [c for c in candidates if c.span in kept]
 
 
 def _bar(message: Message) -> float:
@@ -146,7 +165,9 @@ def _labelled(message: Message, c: Candidate) -> bool:
         return False
     if any(char.isdigit() for char in gap) or len(gap) > 16 or _BREAK.search(gap.lstrip(".")):
         return False
-    if gap.strip()[:1] in {":", "-"} and (_announced(message, c) or _headed(message, c)):
+    if (gap.strip()[:1] in {":", "-"} or gap.rstrip()[-1:] == ":") and (
+        _announced(message, c) or _headed(message, c)
+    ):
         return False
     if word.role == "number":
         return not (len(before) > 1 and before[-2].role in _BASE and word.start - before[-2].end <= 1)
@@ -159,7 +180,8 @@ def _vouched(message: Message, c: Candidate) -> bool:
     """Nine digits and more are a phone or account number unless the sentence plainly says code."""
     if _tight(message, c) or _announced(message, c):
         return True
-    start = max((m.end() for m in _BREAK.finditer(message.text.low, 0, c.start)), default=0)
+    floor = max(0, c.start - _SIGHT)
+    start = max((m.end() for m in _BREAK.finditer(message.text.low, floor, c.start)), default=floor)
     named = any(w.role in {"strong", "code"} and w.start >= start for w in message.before(c.start))
     return named and _link_word(message, c)
 
@@ -178,7 +200,7 @@ def _headed(message: Message, c: Candidate) -> bool:
     if len(message.candidates) > 1:
         return False
     strong = [w for w in message.before(c.start) if w.role in {"strong", "code"}]
-    between = message.text.low[strong[-1].end : c.start] if strong else ""
+    between = message.text.low[max(strong[-1].end, c.start - _SIGHT) : c.start] if strong else ""
     return bool(strong) and not _BREAK.search(between) and not any(char.isdigit() for char in between)
 
 
@@ -202,14 +224,14 @@ def _weigh(message: Message, c: Candidate, live: list[Candidate]) -> float:
 def _near(message: Message, c: Candidate) -> list[Word]:
     before = [word for word in message.before(c.start) if word.role in _BASE]
     after = [word for word in message.after(c.end) if word.role in _BASE]
-    return before[-5:] + after[:3]
+    return before[-3:] + after[:2]
 
 
 def _link(message: Message, c: Candidate, mark: Word, live: list[Candidate]) -> float:
     low = message.text.low
     before = mark.end <= c.start
     left, right = (mark.end, c.start) if before else (c.end, mark.start)
-    gap = low[left:right]
+    gap = low[max(left, right - _SIGHT) : right] if before else low[left : min(right, left + _SIGHT)]
     others = sum(1 for o in live if o.start >= left and o.end <= right and o.value != c.value)
     breaks = min(2, len(_BREAK.findall(gap))) + 0.3 * min(2, gap.count("\n"))
     score = _BASE[mark.role] - min(len(gap) / 40, 3.0) - (2.0 if before else 3.0) * breaks - 1.8 * others
@@ -223,13 +245,33 @@ def _link(message: Message, c: Candidate, mark: Word, live: list[Candidate]) -> 
 def _before(message: Message, c: Candidate, mark: Word, gap: str) -> float:
     score = 0.0
     floor = mark.start - 60 if _BREAK.search(gap) else mark.end
-    if any(w.role == "warn" and w.start >= floor for w in message.before(c.start)):
+    if not _closing(message, c) and any(
+        w.role == "warn" and w.start >= floor for w in message.before(c.start)
+    ):
         score -= 1.5
     if _MARK_BEFORE.search(message.text.plain, max(0, c.start - 5), c.start) or _link_word(message, c):
         score += 1.5
     if mark.role == "action" and len(gap) <= 6:
-        score += 1.5
+        score += 1.5 + (0.8 if _purpose(message, c) else 0.0)
     return score
+
+
+def _purpose(message: Message, c: Candidate) -> bool:
+    """ "Enter … to confirm": what it is entered for follows in the same sentence."""
+    return any(
+        word.role == "action" and not _BREAK.search(message.text.low[c.end : word.start])
+        for word in message.after(c.end)[:2]
+        if word.start - c.end <= 60
+    )
+
+
+def _closing(message: Message, c: Candidate) -> bool:
+    """The only number of a message, behind a colon and with nothing after it."""
+    plain = message.text.plain
+    ends = not plain[c.end : c.end + 8].strip(" .\n") and len(plain) - c.end <= 8
+    return (
+        ends and len(c.value) >= 5 and len(message.candidates) == 1 and plain[: c.start].rstrip()[-1:] == ":"
+    )
 
 
 def _link_word(message: Message, c: Candidate) -> bool:
@@ -294,7 +336,7 @@ def _place(message: Message, c: Candidate) -> float:
         score += 2.1
     if _OPEN.search(plain[max(0, c.start - 1) : c.start]) and _CLOSE.search(plain[c.end : c.end + 1]):
         score += 0.7
-    if sum(1 for o in message.candidates if o.value == c.value) > 1:
+    if c.value in message.twice:
         score += 1.0
     soft = message.before(c.start)
     if soft and soft[-1].role == "soft" and c.start - soft[-1].end <= 2:
@@ -326,6 +368,8 @@ def _lonely(message: Message, c: Candidate, live: list[Candidate]) -> float:
         return 1.8 if len(c.value) >= 5 else 0.8
     if message.has("code") and not message.has("promo") and not message.has("notice"):
         return 1.0 if len(c.value) >= 5 else 0.3
+    if message.has("action") and _closing(message, c):
+        return 2.3 if message.has("warn") else 1.0
     return 0.0
 
 
@@ -336,12 +380,14 @@ def _alone(message: Message, c: Candidate, live: list[Candidate]) -> float:
         return 5.0
     if len(live) > 1 or c.kind in {"mixed", "letters"} or not 4 <= len(c.value) <= 8 or _YEAR.match(c.value):
         return 0.0
-    if message.roles & {"money", "promo", "hide", "notice"}:
+    if message.roles & {"promo", "hide", "notice"}:
         return 0.0
-    if "warn" in message.roles and len(c.value) >= 5:
+    if "warn" in message.roles and len(c.value) >= (6 if message.has("money") else 5):
         opens = c.start < 24 and not message.before(c.start)
         if opens or plain[: c.start].rstrip()[-1:] == ":":
             return 5.0
+    if message.has("money"):
+        return 0.0
     if "label" in message.roles or "number" in message.roles:
         return 0.0
     if "unit" in message.roles and c.start < 4 and len(c.value) >= 5 and _own_line(plain, c):

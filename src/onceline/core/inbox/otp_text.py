@@ -5,9 +5,9 @@ digits become ASCII, accents and vowel points fall away, bidi and zero-width mar
 of a Latin letter or digit. Pure.
 """
 
+import re
 import unicodedata
 from dataclasses import dataclass
-from functools import lru_cache
 
 _SPECIAL = {
     "ı": "i", "İ": "I", "ł": "l", "Ł": "L", "ø": "o", "Ø": "O", "đ": "d", "Đ": "D", "ß": "s", "ħ": "h",
@@ -17,7 +17,12 @@ _SPECIAL = {
     "—": "-", "―": "-", "−": "-", "﹣": "-", "ー": "ー", "。": "。", "、": "、", "\r": "\n", "\u2028": "\n",
     "\u2029": "\n", "\x0b": "\n", "\x0c": "\n", "\t": " ", "៖": ":", "：": ":", "՝": ":", "＃": "#", "，": "、",
 }  # fmt: skip
+_SPECIAL |= {
+    chr(code): "" for code in (*range(0x20), *range(0x7F, 0xA0)) if chr(code) not in "\t\n\v\f\r\x85"
+}
+_SPECIAL |= {"\x85": "\n", "\u2800": " ", "\u3164": " "}
 _DECOMPOSED = ("LATIN", "GREEK", "CYRILLIC", "ARABIC", "DEVANAGARI", "BENGALI", "GURMUKHI", "ORIYA")
+_PIECE = re.compile(r"\S{1,80}\s*|\s+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,25 +40,33 @@ class Folded:
 
 def fold(text: str) -> Folded:
     """Folded text; characters that carry no meaning are left out."""
-    plain = text.translate(_PLAIN)
-    low = plain if plain.islower() else plain.translate(_LOWER)
+    plain = text.translate(_TABLE)
+    low = plain.lower().replace("ς", "σ")
     return Folded(plain, low, None if len(plain) == len(text) else _index(text))
 
 
 def fold_word(word: str) -> str:
     """A keyword folded the way messages are."""
-    return fold(unicodedata.normalize("NFC", word)).low
+    return fold(compose(word)).low
+
+
+def compose(text: str) -> str:
+    """NFC word by word, because normalisation takes the square of the length of a run of marks."""
+    return (
+        text
+        if text.isascii()
+        else "".join(unicodedata.normalize("NFC", piece) for piece in _PIECE.findall(text))
+    )
 
 
 def _index(text: str) -> tuple[int, ...]:
-    return tuple(at for at, char in enumerate(text) if _PLAIN[ord(char)] != "")
+    return tuple(at for at, char in enumerate(text) if _TABLE[ord(char)] != "")
 
 
-@lru_cache(maxsize=8192)
 def _fold_char(char: str) -> str:
     if char in _SPECIAL:
         return _SPECIAL[char]
-    if ord(char) < 0x80:
+    if char < "\x80" or "\u3400" <= char <= "\u9fff" or "가" <= char <= "힣":
         return char
     category = unicodedata.category(char)
     if category == "Nd":
@@ -62,7 +75,7 @@ def _fold_char(char: str) -> str:
         return ""
     if category == "Zs":
         return " "
-    return _base(char)
+    return _base(char) if unicodedata.decomposition(char) else char
 
 
 def _is_point(char: str) -> bool:
@@ -90,18 +103,27 @@ def _base(char: str) -> str:
 
 
 class _Table(dict[int, str]):
-    """A translation table that fills itself; bounded by the number of code points."""
-
-    def __init__(self, lower: bool) -> None:
-        super().__init__()
-        self._lower = lower
+    """A translation table that fills itself; it keeps no more than the first two planes of Unicode."""
 
     def __missing__(self, code: int) -> str:
+        if code >= _KEPT:
+            return "" if code >= _TAGS else chr(code)
         char = chr(code)
-        folded = char.lower() if self._lower else _fold_char(char)
+        folded = _fold_char(char)
         self[code] = folded if len(folded) <= 1 else char
         return self[code]
 
 
-_PLAIN = _Table(lower=False)
-_LOWER = _Table(lower=True)
+_KEPT = 0x20000
+_TAGS = 0xE0000
+_TABLE = _Table()
+
+
+def warm() -> None:
+    """Learns the characters of living scripts, so that no message pays for being the first of its kind."""
+    for first, end in _LIVING:
+        for code in range(first, end):
+            _TABLE[code]
+
+
+_LIVING = ((0x20, 0x3400), (0xA000, 0xAC00), (0xF900, 0x10000), (0x1D400, 0x1D800), (0x1F000, 0x1FB00))

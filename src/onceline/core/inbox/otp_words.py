@@ -11,8 +11,9 @@ import re
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
+from itertools import islice
 
-from onceline.core.inbox.otp_text import fold_word
+from onceline.core.inbox.otp_text import fold_word, warm
 
 ROLES = (
     "strong",
@@ -39,7 +40,9 @@ _START = re.compile(
 )
 _REST = re.compile(r"[^\W\d_]*")
 _SHORT = 3
-_MAX_WORDS = 160
+_SIZES = (16, 12, 8, 6, 4, 3, 2, 1)
+_HEAD, _SMALL_SIZES = 4, (3, 2, 1)
+_MAX_WORDS = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +54,10 @@ class Word:
     role: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class _Entry:
+    """Compared and hashed by identity, for each stands once in the lexicon."""
+
     text: str
     open_end: bool
     lead_free: bool
@@ -61,7 +66,11 @@ class _Entry:
 
 @dataclass(frozen=True, slots=True)
 class _Lexicon:
+    """Entries by the longest of the `_SIZES` that they fill; `pairs` and `heads` are how they begin."""
+
     buckets: dict[str, tuple[_Entry, ...]]
+    pairs: frozenset[str]
+    heads: frozenset[str]
     compounds: re.Pattern[str]
     compound_entries: dict[str, _Entry]
 
@@ -69,47 +78,54 @@ class _Lexicon:
 def find_words(low: str) -> list[Word]:
     """Known words of a folded message, left to right, none overlapping."""
     hits = _hits(low)
-    spoken = _spoken(hits)
-    words = []
+    weights: dict[_Entry, int] = {}
     for start, end, entry in hits:
-        role = _role(entry, spoken)
-        if role and role != "filler":
-            words.append(Word(start, end, role))
-    return words
+        if end - start > _SHORT or not entry.text.isascii():
+            weights[entry] = weights.get(entry, 0) + min(end - start, 12)
+    spoken = _spoken(weights)
+    roles = {entry: _role(entry, spoken) for entry in {entry for _, _, entry in hits}}
+    return [
+        Word(start, end, role) for start, end, entry in hits if (role := roles[entry]) and role != "filler"
+    ]
 
 
 def _hits(low: str) -> list[tuple[int, int, _Entry]]:
     lexicon = _lexicon()
-    compounds = {m.start(): m for m in lexicon.compounds.finditer(low)}
     hits: list[tuple[int, int, _Entry]] = []
     busy = 0
     for match in _START.finditer(low):
         start = match.start()
-        if start < busy or len(hits) >= _MAX_WORDS:
+        if start < busy or not (low[start : start + 2] in lexicon.pairs or low[start] in lexicon.pairs):
             continue
-        found = _longest(low, start, lexicon.buckets)
+        found = _longest(low, start, lexicon)
         if found:
             hits.append((start, *found))
             busy = found[0]
-    if compounds:
-        hits = _with_compounds(hits, compounds, lexicon)
-    return hits
+            if len(hits) >= _MAX_WORDS:
+                break
+    return _with_compounds(low, hits, lexicon)
 
 
 def _with_compounds(
-    hits: list[tuple[int, int, _Entry]], compounds: dict[int, re.Match[str]], lexicon: _Lexicon
+    low: str, hits: list[tuple[int, int, _Entry]], lexicon: _Lexicon
 ) -> list[tuple[int, int, _Entry]]:
     """Compound tails ("…code") count where no whole word was found."""
-    taken = [(start, end) for start, end, _ in hits]
-    for start, match in list(compounds.items())[:_MAX_WORDS]:
-        if not any(left < match.end() and start < right for left, right in taken):
-            hits.append((start, match.end(), lexicon.compound_entries[match[1]]))
-    return sorted(hits, key=lambda hit: hit[0])
+    found = [m.span(1) for m in islice(lexicon.compounds.finditer(low), _MAX_WORDS)]
+    if not found:
+        return hits
+    taken = bytearray(len(low))
+    for start, end, _ in hits:
+        taken[start:end] = b"\1" * (end - start)
+    tails = [
+        (*span, lexicon.compound_entries[low[slice(*span)]]) for span in found if 1 not in taken[slice(*span)]
+    ]
+    return sorted(hits + tails, key=lambda hit: hit[0]) if tails else hits
 
 
-def _longest(low: str, at: int, buckets: dict[str, tuple[_Entry, ...]]) -> tuple[int, _Entry] | None:
-    for size in (4, 3, 2, 1):
-        for entry in buckets.get(low[at : at + size], ()):
+def _longest(low: str, at: int, lexicon: _Lexicon) -> tuple[int, _Entry] | None:
+    sizes = _SIZES if low[at : at + _HEAD] in lexicon.heads else _SMALL_SIZES
+    for size in sizes:
+        for entry in lexicon.buckets.get(low[at : at + size], ()):
             if low.startswith(entry.text, at):
                 end = _end(low, at, entry)
                 if end:
@@ -130,14 +146,13 @@ def _end(low: str, at: int, entry: _Entry) -> int:
     return 0 if end < len(low) and low[end].isalpha() and entry.text[-1].isalpha() else end
 
 
-def _spoken(hits: list[tuple[int, int, _Entry]]) -> frozenset[str]:
+def _spoken(weights: dict[_Entry, int]) -> frozenset[str]:
     """The languages that the longer words of the message belong to."""
     votes: dict[str, int] = {}
-    for start, end, entry in hits:
-        if end - start > _SHORT or not entry.text.isascii():
-            for _, languages in entry.roles:
-                for language in languages:
-                    votes[language] = votes.get(language, 0) + min(end - start, 12)
+    for entry, weight in weights.items():
+        for _, languages in entry.roles:
+            for language in languages:
+                votes[language] = votes.get(language, 0) + weight
     if not votes:
         return frozenset({"en"})
     bar = max(votes.values()) * 0.5
@@ -160,6 +175,7 @@ def _role(entry: _Entry, spoken: frozenset[str]) -> str | None:
 
 @cache
 def _lexicon() -> _Lexicon:
+    warm()
     found: dict[str, dict[str, set[str]]] = {}
     for language, roles in _tables().items():
         for role, words in roles.items():
@@ -173,12 +189,15 @@ def _lexicon() -> _Lexicon:
     buckets: dict[str, list[_Entry]] = {}
     for (text, open_end), by_role in merged.items():
         if text:
-            buckets.setdefault(text[:4], []).append(_entry(text, open_end, by_role))
+            key = text[: next(size for size in _SIZES if size <= len(text))]
+            buckets.setdefault(key, []).append(_entry(text, open_end, by_role))
     ordered = {key: tuple(sorted(b, key=lambda e: (-len(e.text), e.open_end))) for key, b in buckets.items()}
+    pairs = frozenset(key[:2] for key in ordered)
+    heads = frozenset(key[:_HEAD] for key in ordered if len(key) >= _HEAD)
     compounds = {fold_word(w.strip("*")): r for w, r in found.items() if w.startswith("*")}
     entries = {text: _entry(text, True, roles) for text, roles in compounds.items()}
     tails = "|".join(re.escape(t) for t in sorted(entries, key=len, reverse=True))
-    return _Lexicon(ordered, re.compile(rf"(?<=[^\W\d_]|-)({tails})(?![^\W\d_])"), entries)
+    return _Lexicon(ordered, pairs, heads, re.compile(rf"(?<=[^\W\d_]|-)({tails})(?![^\W\d_])"), entries)
 
 
 def _entry(text: str, open_end: bool, by_role: dict[str, set[str]]) -> _Entry:
