@@ -37,13 +37,47 @@ paypal revolut wise venmo stripe coinbase crypto-com paxful alipay cash-app bina
 sberbank sbi hdfc-bank icbc bbva santander itau gov-uk irs id-me login-gov gosuslugi hmrc nhs aadhaar
 """
 
+BANKS = {
+    "US": "chase bank-of-america wells-fargo citibank capital-one us-bank pnc-bank truist usaa",
+    "CN": "icbc china-construction-bank agricultural-bank-of-china bank-of-china china-guangfa-bank",
+    "IN": "sbi hdfc-bank icici-bank axis-bank punjab-national-bank uco-bank bank-of-maharashtra",
+    "ID": "bca bri bni bank-mandiri btn-indonesia danamon",
+    "BR": "itau bradesco banco-do-brasil caixa nubank sicoob",
+    "PK": "hbl ubl mcb-bank meezan-bank allied-bank-pakistan",
+    "NG": "gtbank zenith-bank access-bank uba fcmb",
+    "BD": "bkash islami-bank-bangladesh brac-bank sonali-bank",
+    "RU": "sberbank vtb tbank alfa-bank promsvyazbank",
+    "MX": "bbva banamex banorte inbursa",
+    "JP": "mufg smbc mizuho-bank resona-bank seven-bank",
+    "PH": "bdo bpi metrobank rcbc",
+    "EG": "nbe banque-misr cib-egypt alexbank",
+    "VN": "vietcombank bidv techcombank shb-vietnam",
+    "TR": "ziraat-bankasi isbank garanti-bbva kuveyt-turk",
+    "IR": "bank-melli-iran mellat-bank bank-saderat tejarat-bank",
+    "DE": "sparkasse deutsche-bank commerzbank dkb haspa",
+    "TH": "bangkok-bank kasikornbank siam-commercial-bank gsb-thailand",
+    "GB": "barclays hsbc lloyds-bank natwest coventry-building-society",
+    "FR": "bnp-paribas credit-agricole societe-generale bred",
+    "IT": "intesa-sanpaolo unicredit banco-bpm bnl",
+    "ZA": "standard-bank-south-africa fnb absa african-bank",
+    "KR": "kb-kookmin-bank shinhan-bank woori-bank toss-bank",
+    "CO": "bancolombia davivienda banco-caja-social",
+    "ES": "santander caixabank banco-sabadell kutxabank",
+    "AR": "banco-nacion banco-galicia banco-supervielle",
+    "UA": "privatbank oschadbank monobank sense-bank",
+    "PL": "pko-bank-polski mbank bank-pekao velobank",
+    "CA": "rbc td-bank scotiabank vancity interac",
+    "SA": "al-rajhi-bank riyad-bank bank-albilad",
+    "AU": "commonwealth-bank anz nab westpac boq",
+}
+
 
 def twice(values: Iterable[str]) -> list[str]:
     return [value for value, times in Counter(values).items() if times > 1]
 
 
 def test_the_catalogue_is_as_large_as_the_fields() -> None:
-    assert len(SERVICES) >= 850
+    assert len(SERVICES) >= 3000
     assert len(BY_CODE) >= 450
 
 
@@ -103,7 +137,20 @@ def test_everyday_services_are_for_sale(slug: str) -> None:
 
 
 def test_well_known_banks_of_the_world_are_there_to_be_withheld() -> None:
-    assert sum(service.category in ("bank", "payment") for service in SERVICES) >= 120
+    assert sum(service.category in ("bank", "payment") for service in SERVICES) >= 1000
+
+
+@pytest.mark.promise("A1")
+@pytest.mark.parametrize("country", BANKS)
+def test_the_great_banks_of_a_large_country_are_prohibited(country: str) -> None:
+    assert [slug for slug in BANKS[country].split() if not BY_SLUG[slug].prohibited] == []
+
+
+@pytest.mark.promise("A1")
+def test_every_prohibited_category_is_in_use_and_the_large_ones_have_a_catch_all() -> None:
+    assert {service.category for service in SERVICES if service.prohibited} == PROHIBITED
+    for category in ("bank", "government", "crypto-exchange", "health"):
+        assert BY_SLUG[f"{category}-other"].category == category
 
 
 def test_the_special_services_and_those_of_test_mode_are_there() -> None:

@@ -1,12 +1,12 @@
 """Which order a message belongs to, and whether its owner may see it. Pure.
 
-A message is shown only to an order that covers its receive time, so a former lessee's messages never reach the next
-one (promise P6). A prohibited sender, or one that is confidently another catalogue service, is withheld.
+A message is shown only to the order that held its number when it came, so a former lessee's messages never reach the
+next one (promise P6), and to that only until its grace is over. A prohibited sender, or one that is confidently another catalogue service, is withheld.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum
@@ -26,18 +26,17 @@ class Verdict(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """An order of the number that the message came to. `closed_at` is None while it is live."""
+    """The order that held the number when the message came. `closed_at` is None while it is live."""
 
     order: int
     service: str
-    created_at: datetime
     expires_at: datetime
     closed_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """`order` is None when nobody's time covers the message; `late` says that it came or was found after the end."""
+    """`order` is None when nobody may have the message; `late` says that it came or was found after the end."""
 
     verdict: Verdict
     order: int | None = None
@@ -48,20 +47,18 @@ def match(
     received_at: datetime,
     recognition: Recognition | None,
     prohibited: frozenset[str],
-    candidates: Sequence[Candidate],
+    holder: Candidate | None,
     grace_s: float,
     related: Callable[[str, str], bool],
 ) -> Match:
     """`related`: whether two services are of one family, whose messages may come under either name."""
-    covering = [one for one in candidates if _covers(one, received_at, grace_s)]
-    if not covering:
+    if holder is None or not _covers(holder, received_at, grace_s):
         return Match(Verdict.COUNT)
-    owner = max(covering, key=lambda one: (one.closed_at is None, one.created_at))
-    late = owner.closed_at is not None or received_at > owner.expires_at
+    late = holder.closed_at is not None or received_at > holder.expires_at
     verdict = (
-        Verdict.WITHHOLD if _is_withheld(owner.service, recognition, prohibited, related) else Verdict.SHOW
+        Verdict.WITHHOLD if _is_withheld(holder.service, recognition, prohibited, related) else Verdict.SHOW
     )
-    return Match(verdict, owner.order, late)
+    return Match(verdict, holder.order, late)
 
 
 def confident_service(recognition: Recognition | None) -> str | None:
@@ -69,11 +66,8 @@ def confident_service(recognition: Recognition | None) -> str | None:
     return recognition.service if recognition and recognition.confidence >= CONFIDENT else None
 
 
-def _covers(order: Candidate, received_at: datetime, grace_s: float) -> bool:
-    if received_at < order.created_at:
-        return False
-    end = order.closed_at if order.closed_at is not None else max(order.expires_at, received_at)
-    return received_at <= end + timedelta(seconds=grace_s)
+def _covers(holder: Candidate, received_at: datetime, grace_s: float) -> bool:
+    return holder.closed_at is None or received_at <= holder.closed_at + timedelta(seconds=grace_s)
 
 
 def _is_withheld(

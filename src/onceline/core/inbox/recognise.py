@@ -10,28 +10,49 @@ import re
 import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from itertools import islice
+from typing import Literal
 
+from onceline.core.inbox.category_frames import category, load_lexicon
 from onceline.core.inbox.service_book import ServiceBook, fold
 from onceline.core.inbox.service_frames import Words, named, said
 
-__all__ = ["CONFIDENT", "Recognition", "ServiceBook", "recognise"]
+__all__ = ["CONFIDENT", "Evidence", "Recognition", "ServiceBook", "recognise"]
 
 CAP = 2000
+PIECE = 400
+TAIL = 44
+MAX_LINKS = 24
 TEMPLATE_CAP = 300
 CONFIDENT = 0.8
 DOUBTED = 0.7
+_OWNED = frozenset({"template", "sender", "tag", "frame"})
 
 # Marks of direction and of no width: they part words for nobody who reads them. The joiners of scripts stay.
 _INVISIBLE = re.compile("[\u00ad\u200b\u200e\u200f\u202a-\u202e\u2060\u2066-\u2069\ufeff]")
-_HOST = r"[^\W_](?:[^\W_]|-){0,62}(?:\.[^\W_](?:[^\W_]|-){0,62}){1,6}"
+_HOST = r"[^\W_][\w-]{0,62}(?:\.[^\W_][\w-]{0,62}){1,6}"
 _BOUND = re.compile(rf"^@({_HOST}) #\S", re.MULTILINE)
 _LINK = re.compile(rf"(?<![\w./@=%&?#:\\-])(?:https?://)?({_HOST})(?![\w-]|\.[\w-])")
 _CREDENTIALS = re.compile(r"[^\s/]{0,80}@")
 _HASH = re.compile(r"(?:^|\s)([A-Za-z0-9+/]{11})\s*$")
 _NOISE = re.compile(r"^\s*(?:<#>|\[#\]|\[Web발신\]|\[국제발신\]|\[국외발신\]|\(광고\))\s*", re.IGNORECASE)
 _TAG = r"(?:【([^】\n]{1,40})】|\[([^\]\n]{1,40})\]|\(([^)\n]{1,40})\)|<([^>\n]{1,40})>|〔([^〕\n]{1,40})〕)"
-_TAGS = (re.compile(rf"^\s*{_TAG}"), re.compile(rf"{_TAG}\s*$"))
+_TAGS = (re.compile(rf"\s*{_TAG}"), re.compile(rf"{_TAG}$"))
 _LINK_HEAD = re.compile(r"(?:https?://)?[a-z]{1,20}\.(?:[a-z]{1,20}\.)?[a-z]{1,10}/(?:[a-z]{1,20}/)?")
+
+
+Evidence = Literal[
+    "bound-domain",  # the line "@host #code" names a host of the service
+    "template",  # the text is, but for its code, one that the service is known to send
+    "sender",  # the sender's name or short code, where it means something in the receiving country
+    "tag",  # 【name】, [name] and the like at either end
+    "frame",  # a sentence that calls the code the service's: "your X code"
+    "domain",  # a link to a host of the service
+    "app-hash",  # the eleven characters by which the service's Android app knows its messages
+    "category",  # two independent signs of a prohibited category; the service may be a catch-all
+    "mention",  # the name alone
+]
+"""What a recognition rests on, strongest first. The words are stored and shown: none is ever renamed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,32 +61,51 @@ class Recognition:
 
     service: str
     confidence: float
-    evidence: str
+    evidence: Evidence
 
 
 def recognise(
     sender: str | None, text: str, book: ServiceBook, country: str | None = None
 ) -> Recognition | None:
-    """The service a message comes from, or None. `country` is the receiving number's, as ISO code.
-
-    Kinds of evidence, strongest first: bound-domain, template, sender, tag, frame, domain, app-hash, mention.
-    """
-    text = _INVISIBLE.sub("", unicodedata.normalize("NFKC", text[:CAP]))[:CAP]
+    """The service a message comes from, or None. `country` is the receiving number's, as ISO code."""
+    text = _plain(text)
     bound = _BOUND.search(text)
-    if bound:
-        return _bound(bound[1], sender, text, book, country)
-    return _weigh(list(_evidence(sender, text, book, country)), book)
+    known = book.by_host(bound[1]) if bound else None
+    if known:
+        return Recognition(known[0], 0.98, "bound-domain")
+    found = list(_evidence(sender, text, book, country))
+    best = _weigh(found, book)
+    if best and bound:
+        best = replace(best, confidence=min(best.confidence, DOUBTED))
+    return _by_category(sender, text, found, best, book) or best
 
 
-def _bound(
-    host: str, sender: str | None, text: str, book: ServiceBook, country: str | None
+def _plain(text: str) -> str:
+    """The first CAP characters without marks of direction, in pieces: one letter of Unicode may stand for eighteen."""
+    read = ""
+    for start in range(0, min(len(text), CAP), PIECE):
+        read += unicodedata.normalize("NFKC", text[start : min(start + PIECE, CAP)])
+        if len(read) >= CAP:
+            break
+    return _INVISIBLE.sub("", read[:CAP])
+
+
+def _by_category(
+    sender: str | None, text: str, found: list[Recognition], best: Recognition | None, book: ServiceBook
 ) -> Recognition | None:
-    """A bound line of a host we know decides; one of a stranger's host leaves the rest in doubt."""
-    found = book.by_host(host)
-    if found:
-        return Recognition(found[0], 0.98, "bound-domain")
-    other = _weigh(list(_evidence(sender, text, book, country)), book)
-    return replace(other, confidence=min(other.confidence, DOUBTED)) if other else None
+    """A prohibited category, unless the message is somebody's by more than a mention: then it stays theirs."""
+    if (
+        best
+        and best.confidence >= CONFIDENT
+        and (best.evidence != "mention" or book.prohibited(best.service))
+    ):
+        return None
+    if any(one.evidence in _OWNED and not book.prohibited(one.service) for one in found):
+        return None
+    named = {book.category(one.service): one.service for one in found if book.prohibited(one.service)}
+    kind = category(sender, text, "bank" in named)
+    slug = named.get(kind) or load_lexicon().services[kind] if kind else None
+    return Recognition(slug, 0.85, "category") if slug and slug in book else None
 
 
 def _evidence(sender: str | None, text: str, book: ServiceBook, country: str | None) -> Iterator[Recognition]:
@@ -136,8 +176,8 @@ def _by_sender(sender: str | None, book: ServiceBook, country: str | None) -> It
 
 
 def _by_tag(text: str, words: Words, book: ServiceBook) -> Iterator[Recognition]:
-    for pattern in _TAGS:
-        match = pattern.search(text)
+    head, tail = _TAGS
+    for match in (head.match(text[: 2 * TAIL]), tail.search(text.rstrip()[-TAIL:])):
         inner = next((group for group in match.groups() if group), "") if match else ""
         name = book.name(fold(inner)) if inner else None
         if match is None or name is None:
@@ -160,13 +200,13 @@ def _by_domain(text: str, book: ServiceBook) -> Iterator[Recognition]:
 
 
 def _links(text: str) -> Iterator[re.Match[str]]:
-    for match in _LINK.finditer(text):
+    for match in islice(_LINK.finditer(text), MAX_LINKS) if "." in text else ():
         if not _CREDENTIALS.match(text, match.end()):
             yield match
 
 
 def _by_hash(text: str, book: ServiceBook) -> Iterator[Recognition]:
-    match = _HASH.search(text)
+    match = _HASH.search(text.rstrip()[-TAIL:])
     slug = book.hints.app_hashes.get(match[1]) if match else None
     if slug and slug in book:
         yield Recognition(slug, 0.88, "app-hash")

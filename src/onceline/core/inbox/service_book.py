@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 from onceline.core.catalog.model import Service
 
 MAX_NAME_TOKENS = 5
+MAX_INNER = 12
 _WORDS = re.compile(r"[^\W_]+")
 # Words, the humps of camel case, runs of digits.
 _PARTS = re.compile(r"\d+|[A-Z]?[^\W\d_A-Z]+|[A-Z]+(?![a-z])")
@@ -86,7 +87,7 @@ def fold(text: str) -> str:
 
 @cache
 def load_hints() -> Hints:
-    data = _load("recognise.json")
+    data = load_data("recognise.json")
     sets = {key: frozenset(value) for key, value in data.items() if isinstance(value, list)}
     return Hints(
         generic_senders=sets["generic_senders"],
@@ -120,13 +121,19 @@ class ServiceBook:
         self._names: dict[str, Name] = {}
         self._senders: dict[str, str] = {}
         self._hosts: dict[str, str] = {}
-        self.first_words: set[str] = set()
+        self.first_words: dict[str, int] = {}
+        """The first word of every name, with the most words that a name so begun may be written in."""
+        self.inner_sizes: dict[str, tuple[int, ...]] = {}
+        """The first two letters of every name, with the lengths of the names so begun, longest first."""
+        catch_all = set(load_data("categories.json")["services"].values())
         for service in services:
-            if service.category not in _NOT_MESSAGED:
+            if service.slug in catch_all:
+                self._categories[service.slug] = service.category
+            elif service.category not in _NOT_MESSAGED:
                 self._add(service)
         self._by_country = {
             country: {fold(sender): slug for sender, slug in table.items() if slug in self._categories}
-            for country, table in _load("senders.json").items()
+            for country, table in load_data("senders.json").items()
         }
 
     def __contains__(self, slug: str) -> bool:
@@ -134,6 +141,9 @@ class ServiceBook:
 
     def category(self, slug: str) -> str:
         return self._categories[slug]
+
+    def prohibited(self, slug: str) -> bool:
+        return slug in self._prohibited
 
     def name(self, folded: str) -> Name | None:
         return self._names.get(folded)
@@ -191,8 +201,18 @@ class ServiceBook:
         person = folded in self.hints.persons
         name = Name(slug, surface, ordinary, short, person, _breaks(surface), slug in self._channels)
         self._names.setdefault(folded, name)
-        self.first_words.add(folded)
-        self.first_words.update(fold(word) for word in _WORDS.findall(surface)[:1])
+        self._index(folded, surface, name)
+
+    def _index(self, folded: str, surface: str, name: Name) -> None:
+        most = min(len(name.breaks), MAX_NAME_TOKENS)
+        for word in {
+            folded,
+            *(fold(part) for part in [*_WORDS.findall(surface)[:1], *_PARTS.findall(surface)[:1]]),
+        }:
+            self.first_words[word] = max(self.first_words.get(word, 0), most)
+        if len(folded) <= MAX_INNER:
+            sizes = {*self.inner_sizes.get(folded[:2], ()), len(folded)}
+            self.inner_sizes[folded[:2]] = tuple(sorted(sizes, reverse=True))
 
 
 def _breaks(surface: str) -> frozenset[int]:
@@ -200,7 +220,7 @@ def _breaks(surface: str) -> frozenset[int]:
     return frozenset(accumulate(len(part) for part in parts))
 
 
-def _load(name: str) -> dict[str, Any]:
+def load_data(name: str) -> dict[str, Any]:
     text = resources.files(__package__).joinpath("data", name).read_text("utf-8")
     data: dict[str, Any] = json.loads(text)
     return data

@@ -12,25 +12,27 @@ from dataclasses import dataclass
 from itertools import islice, pairwise
 from typing import NamedTuple
 
-from onceline.core.inbox.service_book import MAX_NAME_TOKENS, Hints, Name, ServiceBook, fold
+from onceline.core.inbox.service_book import Hints, Name, ServiceBook, fold
 
 MAX_TOKENS = 300
 MAX_STEPS = 9
 MAX_RUN = 80
 MAX_MENTIONS = 12
+MAX_TRIES = 160
 MAX_SOLITARY = 160
 BESIDE = 8
 MAX_INITIALS = 12
 
 # Letters with the vowel signs that belong to them: without the signs, Thai and Indic words fall apart.
 _MARKS = "\u0300-\u036f\u064b-\u0655\u0670\u0900-\u0903\u093a-\u094f\u0981-\u0983\u09bc-\u09cd\u0e31\u0e34-\u0e3a\u0e47-\u0e4e"
-_TOKEN = re.compile(rf"[^\W_](?:[^\W_]|[{_MARKS}])*")
+_TOKEN = re.compile(rf"\w[\w{_MARKS}]*")
 _UNSPACED = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7a3]")
+_DIGIT = re.compile(r"\d")
 _STOP = re.compile(r"[!?。！？\n]|\.\s")
 _NEAR_STOP = re.compile(r"[!?。！？\n】\])>」〕A-Za-z]|\.\s")
 _HEAD = re.compile(r"\s*(?:[:|»>]|-\s|–|—)")
 _COMMA = re.compile(r"[,;،，、]\s?")
-_GLUE = re.compile(r"[ .'’&+*@/\-()\u200c\u200d]{0,3}")
+_GLUE = re.compile(r"[! .'’&+*@/\-()\u200c\u200d]{0,3}")
 
 
 class Token(NamedTuple):
@@ -64,30 +66,33 @@ class Words:
     tokens: tuple[Token, ...]
     hints: Hints
     has_code: bool
+    has_digits: bool
     shouted: bool
 
     @classmethod
     def of(cls, text: str, hints: Hints) -> Words:
-        found = islice(_TOKEN.finditer(text), MAX_TOKENS)
+        found = islice(_TOKEN.finditer(text.replace("_", " ")), MAX_TOKENS)
         tokens = tuple(Token(match[0].casefold(), match.start(), match.end()) for match in found)
         spoken = any(token.word in hints.code_words for token in tokens)
         has_code = spoken or any(phrase in text for phrase in hints.code_phrases)
         shouted = text.isupper() and sum(char.isupper() for char in text) > MAX_INITIALS
-        return cls(text, tokens, hints, has_code, shouted)
+        has_digits = _DIGIT.search(text) is not None
+        return cls(text, tokens, hints, has_code, has_digits, shouted)
 
     @property
     def brings_code(self) -> bool:
-        return self.has_code or any(_digits(token.word) for token in self.tokens)
+        return self.has_code or self.has_digits
 
     def mentions(self, book: ServiceBook) -> list[Mention]:
-        """Every service named, longest names first at each place, no two overlapping."""
+        """Every service named, longest names first at each place, no two overlapping; what is found within bounds."""
         found: list[Mention] = []
-        index = 0
-        while index < len(self.tokens) and len(found) < MAX_MENTIONS:
-            here = self._mentioned(index, book)
+        index, tries = 0, 0
+        while index < len(self.tokens) and len(found) < MAX_MENTIONS and tries < MAX_TRIES:
+            here, tried = self._mentioned(index, book)
             found.extend(here)
+            tries += tried
             index = max((mention.last for mention in here), default=index) + 1
-        return found
+        return found[:MAX_MENTIONS]
 
     def stops(self, left: int, right: int) -> bool:
         """Does a sentence end between two neighbouring tokens?"""
@@ -97,32 +102,46 @@ class Words:
         """Does a comma or the like part a token from the next?"""
         return _COMMA.search(self.text, self.tokens[left].end, self.tokens[left + 1].start) is not None
 
-    def _mentioned(self, index: int, book: ServiceBook) -> list[Mention]:
+    def _mentioned(self, index: int, book: ServiceBook) -> tuple[list[Mention], int]:
+        """The names that begin at a token, and how many were tried: an attacker pays with his own recognition."""
         token = self.tokens[index]
-        if _UNSPACED.search(token.word):
-            return list(self._inside(index, book))
-        if token.word not in book.first_words:
-            return []
-        for last in range(min(index + MAX_NAME_TOKENS, len(self.tokens)) - 1, index - 1, -1):
-            name = book.name(fold("".join(part.word for part in self.tokens[index : last + 1])))
+        if not token.word.isascii() and _UNSPACED.search(token.word):
+            return list(islice(self._inside(index, book), MAX_MENTIONS)), 1
+        longest = book.first_words.get(token.word, 0)
+        stop = min(index + longest, len(self.tokens))
+        for last in range(stop - 1, index - 1, -1):
+            name = book.name(self._joined(index, last))
             if name and self._glued(name, index, last):
-                start, end = self.tokens[index].start, self.tokens[last].end
-                return [Mention(name, index, last, end, self._proper(name, start, end), whole=True)]
-        return []
+                start, end = token.start, self.tokens[last].end
+                mention = Mention(name, index, last, end, self._proper(name, start, end), whole=True)
+                return [mention], stop - last
+        return [], stop - index
+
+    def _joined(self, first: int, last: int) -> str:
+        word = "".join(part.word for part in self.tokens[first : last + 1])
+        return word if word.isalnum() else fold(word)
 
     def _inside(self, index: int, book: ServiceBook) -> Iterator[Mention]:
-        """Names within a run of a script that sets no spaces."""
+        """Names within a run of a script that sets no spaces; Latin ones only where no other Latin letter adjoins."""
         token = self.tokens[index]
         run, place = token.word[:MAX_RUN], 0
         while place < len(run):
-            sizes = range(min(12, len(run) - place), 1, -1)
-            size = next((size for size in sizes if book.name(run[place : place + size])), 1)
-            name = book.name(run[place : place + size])
+            sizes = book.inner_sizes.get(run[place : place + 2], ())
+            size = next((size for size in sizes if self._names(run, place, size, book)), 1)
+            name = book.name(run[place : place + size]) if size > 1 else None
             if name:
                 start, end = token.start + place, token.start + place + size
                 whole = (start, end) == (token.start, token.end)
                 yield Mention(name, index, index, end, self._proper(name, start, end), whole)
             place += size
+
+    @staticmethod
+    def _names(run: str, place: int, size: int, book: ServiceBook) -> bool:
+        word = run[place : place + size]
+        if len(word) < size or book.name(word) is None:
+            return False
+        beside = run[max(0, place - 1) : place] + run[place + size : place + size + 1]
+        return not word.isascii() or not any(char.isascii() for char in beside)
 
     def _glued(self, name: Name, first: int, last: int) -> bool:
         """Do these tokens stand together, and part only where the name itself does?"""
@@ -294,7 +313,7 @@ def _head(words: Words, mention: Mention) -> float:
 def _account(words: Words, mention: Mention) -> float:
     """ "Verify your X account", "to sign in to X": the code's purpose in place of the code's name."""
     back = [token.word for token in words.tokens[max(0, mention.first - 4) : mention.first]]
-    if not any(_digits(token.word) for token in words.tokens) or not back:
+    if not words.has_digits or not back:
         return 0.0
     purpose = any(word in words.hints.verbs for word in back) and back[-1] in words.hints.fillers
     if not purpose or _goes_on(words, mention) or mention.name.first_name:
@@ -319,4 +338,4 @@ _FRAMES = (_before, _beside, _after, _head, _account, _signed)
 
 
 def _digits(word: str) -> bool:
-    return any(char.isdigit() for char in word)
+    return _DIGIT.search(word) is not None

@@ -75,8 +75,10 @@ def read(vault: Vault, row: Row) -> Content | None:
     return Content(**json.loads(packed))
 
 
-def inbound(tx: Transaction, row: int) -> Row | None:
-    return tx.one(_Q.inbound, {"id": row})
+def locked(tx: Transaction, message: int) -> Row | None:
+    """A kept message with its number's country, read under the number's lock: nobody else can decide about it."""
+    tx.send(_Q.lock_number, {"id": message})
+    return tx.one(_Q.inbound, {"id": message})
 
 
 def stored_for(tx: Transaction, number: int, *, after: int = 0) -> list[Row]:
@@ -89,9 +91,9 @@ def oldest_stored(tx: Transaction, limit: int) -> list[int]:
     return [row.id for row in tx.all(_Q.oldest_stored, {"limit": limit})]
 
 
-def decide(tx: Transaction, row: int, state: str, *, keep_payload: bool = False) -> bool:
-    """Record the verdict; False when somebody else decided first."""
-    return tx.run(_Q.decide, {"id": row, "state": state, "keep_payload": keep_payload}) == 1
+def decide(tx: Transaction, row: int, state: str, *, keep_payload: bool = False) -> None:
+    """Record the verdict about a stored message; the caller holds its number's lock."""
+    tx.send(_Q.decide, {"id": row, "state": state, "keep_payload": keep_payload})
 
 
 def join_parts(tx: Transaction, vault: Vault, group: bytes, *, give_up: bool = False) -> int | None:
