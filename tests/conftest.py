@@ -30,6 +30,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 @pytest.fixture(scope="session")
+def soak(request: pytest.FixtureRequest) -> bool:
+    """Whether the long forms were asked for (`make soak`)."""
+    return bool(request.config.getoption("--soak"))
+
+
+@pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Conninfo of the run's server, in memory where the machine offers that: a test is a database of its own."""
     memory = Path("/dev/shm")

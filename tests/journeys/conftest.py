@@ -11,11 +11,16 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+
+from onceline.config import Settings
+from onceline.wiring import installation
+from tests.shop import Shop
 
 _READY_S = 60.0
 
@@ -39,12 +44,15 @@ class House:
 
     def up(self, **settings: object) -> None:
         """Start and wait until it may be sent work."""
-        told = {f"ONCELINE_{name.upper()}": str(value) for name, value in settings.items()}
         with self.errors.open("ab") as errors:
             self.server = subprocess.Popen(
-                [sys.executable, "-m", "onceline", "up"], env=self.environment | told, stderr=errors
+                [sys.executable, "-m", "onceline", "up"], env=self.told(**settings), stderr=errors
             )
         self.await_ready()
+
+    def told(self, **settings: object) -> dict[str, str]:
+        """The environment of a process of this house, with these settings."""
+        return self.environment | {f"ONCELINE_{name.upper()}": str(value) for name, value in settings.items()}
 
     def await_ready(self) -> None:
         deadline = time.monotonic() + _READY_S
@@ -96,6 +104,23 @@ class House:
     def postgres_pid(self) -> int:
         return int((self.folder / "pg" / "data" / "postmaster.pid").read_text().split("\n")[0])
 
+    def postgres_group(self) -> list[int]:
+        """Every process of the server, the main one first."""
+        main = self.postgres_pid()
+        return [main, *children(main)]
+
+    def worker_pid(self) -> int | None:
+        """The worker that `up` runs beside itself, if there is one at this moment."""
+        assert self.server is not None
+        return next((pid for pid in children(self.server.pid) if "work" in words_of(pid)), None)
+
+    @contextmanager
+    def core(self) -> Iterator[Shop]:
+        """The core on this installation's database, with the server or without."""
+        settings = Settings(data_dir=self.folder)
+        with installation(settings, name="journey") as (db, context):
+            yield Shop(db, context, context.clock)
+
 
 class Customer:
     """Speaks to the public API, from an address of its own if wanted."""
@@ -138,12 +163,38 @@ class Customer:
 
 @pytest.fixture
 def house(tmp_path: Path) -> Iterator[House]:
-    made = House(tmp_path)
+    with _closing(House(tmp_path)) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def lasting_house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+    """One installation for the stories of a file, each with customers of its own."""
+    with _closing(House(tmp_path_factory.mktemp("house"))) as made:
+        yield made
+
+
+@contextmanager
+def _closing(made: House) -> Iterator[House]:
     yield made
     for customer in made.customers:
         customer.close()
     if made.server is not None and made.server.poll() is None:
         made.stop()
+
+
+def children(parent: int) -> list[int]:
+    """Of every thread: a child belongs to the thread that started it."""
+    lists = Path(f"/proc/{parent}/task").glob("*/children")
+    return [int(pid) for listed in lists for pid in listed.read_text().split()]
+
+
+def words_of(pid: int) -> list[str]:
+    """The command line of a process; nothing when it is gone or dead."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes().decode().split("\0")
+    except OSError:
+        return []
 
 
 def _free_port() -> int:

@@ -1,157 +1,256 @@
-"""Invariant I5: every acknowledged write exists, whoever is killed when."""
+"""Invariant I5: every acknowledged write exists, whoever is killed or frozen when.
+
+The load orders, sends messages, cancels and looks; its windows are short, so that the worker's releases run among it.
+The last test is the control: with a database that acknowledges before it keeps, the same harness does see a loss.
+"""
 
 from __future__ import annotations
 
 import os
-import secrets
 import signal
-import threading
+import subprocess
+import sys
 import time
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable
 
-import httpx
+import psycopg
+import pytest
 
 from tests.journeys.conftest import Customer, House
+from tests.journeys.load import (
+    BUYERS,
+    CALM_S,
+    WANTED,
+    Load,
+    assert_nothing_is_lost,
+    assert_the_money_comes_home,
+    customers,
+    held,
+    under_load,
+)
 
-_BUYERS = 6
-_CALM_S = 1.5
-
-
-@dataclass
-class Load:
-    """Orders and messages until told to stop; remembers what was acknowledged and what was asked without an answer."""
-
-    house: House
-    buyers: list[Customer]
-    orders: list[tuple[Customer, int]] = field(default_factory=list)
-    messages: list[str] = field(default_factory=list)
-    unanswered: list[tuple[Customer, str]] = field(default_factory=list)
-    stopping: threading.Event = field(default_factory=threading.Event)
-
-    def run(self) -> None:
-        with ThreadPoolExecutor(len(self.buyers)) as pool:
-            for done in [pool.submit(self._buy, buyer) for buyer in self.buyers]:
-                done.result()
-
-    def _buy(self, buyer: Customer) -> None:
-        while not self.stopping.is_set():
-            key = secrets.token_hex(8)
-            try:
-                answer = buyer.post("orders", {"service": "telegram", "country": "GB"}, key=key)
-                if answer.status_code != 201:
-                    assert answer.status_code == 503, answer.text
-                    self.unanswered.append((buyer, key))
-                    continue
-                self.orders.append((buyer, answer.json()["id"]))
-                sent = buyer.sms(
-                    answer.json()["number"], f"Telegram code: {secrets.randbelow(90000) + 10000}"
-                )
-                if sent.status_code == 202:
-                    self.messages.append(sent.json()["message_id"])
-            except httpx.TransportError:
-                self.unanswered.append((buyer, key))
-                time.sleep(0.05)
+SHORT = {"activation_window_s": 3, "drain_s": 1, "cancel_lock_s": 0}
+_ROUNDS = 8
+"""A kill between two statements of everybody hurts nobody: then once more."""
+_WORKER_BACK_S = 10.0
+_FORGETFUL = (
+    "alter database onceline set synchronous_commit = off",
+    "alter system set wal_writer_delay = '10s'",
+    "alter system set wal_writer_flush_after = '1GB'",
+    "select pg_reload_conf()",
+    "checkpoint",
+)
+"""Answer before keeping, and keep as late as PostgreSQL can be told to."""
 
 
-def _under_load(house: House, disturb: Callable[[Load], None]) -> Load:
-    buyers = [house.open_account(f"buyer {n}", "1000") for n in range(_BUYERS)]
-    house.cli("sandbox", "numbers", "--country", "GB", "--count", "5000")
-    load = Load(house, buyers)
-    runner = threading.Thread(target=load.run)
-    runner.start()
-    time.sleep(_CALM_S)
-    disturb(load)
-    load.stopping.set()
-    runner.join(timeout=60)
-    return load
+@pytest.fixture
+def standing(lasting_house: House) -> House:
+    """A house that serves; what a story before this one did to it is over."""
+    if lasting_house.server is None:
+        lasting_house.up(**SHORT)
+    lasting_house.await_ready()
+    return lasting_house
 
 
-def _check(load: Load) -> None:
-    assert len(load.orders) > 20, "the load must have been real"
-    for buyer, order in load.orders:
-        assert buyer.get(f"orders/{order}").status_code == 200
-    _check_messages(load)
-    for buyer, key in load.unanswered:
-        retried = buyer.post("orders", {"service": "telegram", "country": "GB"}, key=key)
-        again = buyer.post("orders", {"service": "telegram", "country": "GB"}, key=key)
-        assert retried.status_code == 201
-        assert retried.json() == again.json()
-    proof = load.house.prove()
-    assert proof["ok"], proof
+def test_kill_9_of_the_server_loses_nothing_acknowledged(standing: House, soak: bool) -> None:
+    def disturb(load: Load) -> None:
+        for _ in range(10 if soak else 1):
+            standing.kill()
+            standing.up(**SHORT)
+            time.sleep(CALM_S)
 
-
-def _check_messages(load: Load) -> None:
-    """Every message that got its 202 is in its owner's orders, once, when the sweeper has been by."""
-    deadline = time.monotonic() + 15
-    while time.monotonic() < deadline:
-        seen = [
-            message["id"]
-            for buyer, order in load.orders
-            for message in buyer.get(f"orders/{order}/messages").json()["messages"]
-        ]
-        if set(load.messages) <= set(seen):
-            break
-        time.sleep(0.5)
-    assert set(load.messages) <= set(seen)
-    assert len(seen) == len(set(seen))
-
-
-def test_kill_9_of_the_server_under_load_loses_nothing_acknowledged(house: House) -> None:
-    house.up()
-
-    def disturb(_: Load) -> None:
-        house.kill()
-        time.sleep(0.3)
-        house.up()
-        time.sleep(_CALM_S)
-
-    load = _under_load(house, disturb)
+    load = under_load(standing, disturb)
     assert load.unanswered, "the kill must have hit somebody"
-    _check(load)
+    assert_nothing_is_lost(load)
 
 
-def test_kill_9_of_postgresql_under_load_loses_nothing_acknowledged(house: House) -> None:
-    house.up()
+def test_a_frozen_server_loses_nothing_acknowledged(standing: House, soak: bool) -> None:
+    """Longer than the database waits for a silent client, in the long form."""
+    assert standing.server is not None
+    load = under_load(standing, lambda _: _freeze([standing.server.pid], 25 if soak else 1.5))
+    assert load.longest_s > 1, "the freeze must have hit somebody"
+    assert_nothing_is_lost(load)
+
+
+def test_kill_9_of_the_worker_loses_nothing_and_another_one_comes(standing: House, soak: bool) -> None:
+    def disturb(load: Load) -> None:
+        for _ in range(10 if soak else 2):
+            _kill_worker(standing)
+
+    load = under_load(standing, disturb)
+    assert load.refused == 0, "the edge does not need the worker"
+    assert_nothing_is_lost(load)
+
+
+def test_a_frozen_worker_stops_nobody_and_then_catches_up(standing: House, soak: bool) -> None:
+    """While it is frozen codes come and orders end for their readers; the money waits for it, and comes."""
+    frozen = _the_worker(standing)
 
     def disturb(load: Load) -> None:
-        for _ in range(8):  # a kill between two statements of everybody hurts nobody: once more then
-            os.kill(house.postgres_pid(), signal.SIGKILL)
-            time.sleep(0.2)
-            house.await_ready()
-            time.sleep(_CALM_S)
-            if load.unanswered:
-                break
+        os.kill(frozen, signal.SIGSTOP)
+        time.sleep(30 if soak else 3)
 
-    load = _under_load(house, disturb)
-    assert load.unanswered, "the kill must have hit somebody"
-    assert load.house.server is not None
-    assert load.house.server.poll() is None, "the server comes back without a restart"
-    _check(load)
+    try:
+        load = under_load(standing, disturb)
+        (fresh,) = customers(standing, 1)
+        _assert_the_edge_works(fresh)
+        _await_the_end(fresh)
+        assert held(fresh), "nobody is there to release it"
+    finally:
+        os.kill(frozen, signal.SIGCONT)
+    assert_nothing_is_lost(load)
+    load.buyers.append(fresh)
+    assert_the_money_comes_home(load)
+    assert standing.worker_pid() == frozen
 
 
-def test_a_frozen_postgresql_is_answered_for_within_five_seconds(house: House) -> None:
-    house.up()
-    alice = house.open_account("alice")
+def test_a_worker_started_by_hand_takes_over_from_a_frozen_one(standing: House) -> None:
+    frozen = _the_worker(standing)
+    (alice,) = customers(standing, 1)
+    os.kill(frozen, signal.SIGSTOP)
+    second = subprocess.Popen([sys.executable, "-m", "onceline", "work"], env=standing.told(**SHORT))
+    try:
+        alice.order()
+        assert held(alice)
+        deadline = time.monotonic() + SHORT["activation_window_s"] + SHORT["drain_s"] + _WORKER_BACK_S
+        while held(alice):
+            assert time.monotonic() < deadline, "the second worker must release it"
+            time.sleep(0.1)
+    finally:
+        os.kill(frozen, signal.SIGCONT)
+        second.terminate()
+    assert second.wait(timeout=30) == 0
+
+
+def test_kill_9_of_postgresql_loses_nothing_acknowledged(standing: House, soak: bool) -> None:
+    load = _killing_until_somebody_is_hurt(standing, lambda: [standing.postgres_pid()], soak)
+    assert standing.server is not None
+    assert standing.server.poll() is None, "the server comes back without a restart"
+    assert_nothing_is_lost(load)
+
+
+def test_kill_9_of_every_postgresql_process_loses_nothing_acknowledged(standing: House, soak: bool) -> None:
+    load = _killing_until_somebody_is_hurt(standing, standing.postgres_group, soak)
+    assert_nothing_is_lost(load)
+
+
+def test_kill_9_of_one_connection_loses_nothing_acknowledged(standing: House, soak: bool) -> None:
+    """PostgreSQL then throws everybody out and recovers by itself."""
+    load = _killing_until_somebody_is_hurt(standing, lambda: standing.postgres_group()[-1:], soak)
+    assert_nothing_is_lost(load)
+
+
+def test_a_frozen_postgresql_loses_nothing_acknowledged(standing: House, soak: bool) -> None:
+    load = under_load(standing, lambda _: _freeze(standing.postgres_group(), 15 if soak else 1.5))
+    assert load.longest_s > 1, "the freeze must have hit somebody"
+    assert_nothing_is_lost(load)
+
+
+def test_a_frozen_postgresql_is_answered_for_within_five_seconds(standing: House) -> None:
+    (alice,) = customers(standing, 1)
     alice.order()
-    postgres = house.postgres_pid()
-    group = [postgres, *_children(postgres)]
-    for pid in group:
-        os.kill(pid, signal.SIGSTOP)
+    group = standing.postgres_group()
+    _signal(group, signal.SIGSTOP)
     try:
         asked = time.monotonic()
-        answer = alice.post("orders", {"service": "telegram", "country": "GB"})
+        answer = alice.post("orders", WANTED)
         assert time.monotonic() - asked < 5.5
         assert (answer.status_code, answer.json()["retryable"]) == (503, True)
         assert "retry-after" in answer.headers
     finally:
-        for pid in reversed(group):
-            os.kill(pid, signal.SIGCONT)
-    house.await_ready()
+        _signal(reversed(group), signal.SIGCONT)
+    standing.await_ready()
     assert alice.order()["state"] == "waiting"
 
 
-def _children(parent: int) -> list[int]:
-    with open(f"/proc/{parent}/task/{parent}/children") as listed:
-        return [int(pid) for pid in listed.read().split()]
+def test_the_harness_sees_a_database_that_forgets(house: House) -> None:
+    """The control: commits are answered before they are kept, and every process of PostgreSQL dies at once."""
+    buyers = customers(house, BUYERS)
+    with house.core() as shop, psycopg.connect(shop.db.conninfo, autocommit=True) as connection:
+        for change in _FORGETFUL:
+            connection.execute(change)
+    house.up(**SHORT)
+    for _ in range(_ROUNDS):
+        load = under_load(house, lambda _: _kill_at_once(house.postgres_group()), buyers)
+        house.await_ready()
+        lost = load.lost()
+        if lost["orders"] and lost["looks"]:
+            break
+    assert lost["orders"], "a database that forgets must be noticed"
+    assert lost["looks"], "also by what its readers had been shown"
+
+
+def _killing_until_somebody_is_hurt(house: House, victims: Callable[[], list[int]], soak: bool) -> Load:
+    def disturb(load: Load) -> None:
+        hurt = 0
+        for _ in range(30 if soak else _ROUNDS):
+            before = len(load.unanswered)
+            _kill_at_once(victims())
+            time.sleep(0.2)
+            house.await_ready()
+            time.sleep(CALM_S)
+            hurt += len(load.unanswered) > before
+            if hurt >= (10 if soak else 1):
+                break
+
+    load = under_load(house, disturb)
+    assert load.unanswered, "the kill must have hit somebody"
+    return load
+
+
+def _kill_at_once(pids: list[int]) -> None:
+    """Frozen first, so that none of them sees another one go."""
+    _signal(pids, signal.SIGSTOP)
+    _signal(pids, signal.SIGKILL)
+
+
+def _freeze(pids: list[int], seconds: float) -> None:
+    _signal(pids, signal.SIGSTOP)
+    time.sleep(seconds)
+    _signal(reversed(pids), signal.SIGCONT)
+
+
+def _signal(pids: Iterable[int], number: int) -> None:
+    for pid in pids:
+        try:
+            os.kill(pid, number)
+        except ProcessLookupError:
+            continue
+
+
+def _the_worker(house: House) -> int:
+    deadline = time.monotonic() + _WORKER_BACK_S
+    while (pid := house.worker_pid()) is None:
+        assert time.monotonic() < deadline, "there must be a worker"
+        time.sleep(0.05)
+    return pid
+
+
+def _kill_worker(house: House) -> None:
+    """And wait for the next one."""
+    killed = _the_worker(house)
+    os.kill(killed, signal.SIGKILL)
+    deadline = time.monotonic() + _WORKER_BACK_S
+    while house.worker_pid() in (killed, None):
+        assert time.monotonic() < deadline, "a killed worker must be started again"
+        time.sleep(0.05)
+    time.sleep(CALM_S)
+
+
+def _assert_the_edge_works(buyer: Customer) -> None:
+    """Order, message, code, cancel: none of it needs the worker. A lock that it died with is free after a while."""
+    order = buyer.order()
+    assert buyer.sms(order["number"], "Telegram code: 48291").status_code == 202
+    deadline = time.monotonic() + 5
+    while buyer.get(f"orders/{order['id']}").json()["code"] != "48291":
+        assert time.monotonic() < deadline, "the code must come without the worker"
+        time.sleep(0.02)
+    assert buyer.post(f"orders/{buyer.order()['id']}/cancel").status_code == 200
+
+
+def _await_the_end(buyer: Customer) -> None:
+    """One more order, until its reader sees it expired."""
+    order = buyer.order()
+    time.sleep(SHORT["activation_window_s"] + SHORT["drain_s"] + 0.5)
+    found = buyer.get(f"orders/{order['id']}").json()
+    assert (found["state"], found["closed_at"], found["charged"]) == ("expired", None, False)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from datetime import datetime
 
 import psycopg
 import pytest
@@ -18,6 +19,20 @@ from tests.shop import Shop
 
 _NAMES = itertools.count()
 FreshShop = Callable[[], "ShopOfOneWalk"]
+
+
+class JumpyClock(ManualClock):
+    """Jumps before it answers, once for each of `jumps`."""
+
+    def __init__(self, start: datetime) -> None:
+        super().__init__(start)
+        self.jumps: list[int] = []
+
+    def now(self) -> datetime:
+        if self.jumps:
+            self.advance(self.jumps[0])
+            self.jumps = self.jumps[1:]
+        return super().now()
 
 
 class ShopOfOneWalk:
@@ -34,7 +49,7 @@ def fresh_shop(server: str, template: str, settings: Settings) -> FreshShop:
         stack = ExitStack()
         conninfo = stack.enter_context(_database(server, template))
         db = stack.enter_context(Database(conninfo, size=4, name="walk"))
-        clock = ManualClock(NOON)
+        clock = JumpyClock(NOON)
         return ShopOfOneWalk(stack, Shop(db, open_context(db, settings, clock), clock))
 
     return make
@@ -48,9 +63,3 @@ def _database(server: str, template: str) -> Iterator[str]:
     yield psycopg.conninfo.make_conninfo(server, dbname=name)
     with psycopg.connect(server, autocommit=True) as connection:
         connection.execute(f"drop database {name} (force)")
-
-
-@pytest.fixture
-def soak(request: pytest.FixtureRequest) -> bool:
-    """Whether the long forms were asked for (`make soak`)."""
-    return bool(request.config.getoption("--soak"))
