@@ -12,7 +12,7 @@ import pytest
 from onceline.config import Settings
 from onceline.core.db import Database
 from onceline.core.orders.context import Context
-from onceline.edge import house
+from onceline.edge import pool
 from tests.edge.door import Client, Town, assert_problem, eventually, serving
 from tests.personas import ALICE
 from tests.shop import Shop
@@ -88,7 +88,7 @@ def test_a_database_that_hangs_is_answered_for_in_time(
     lonely: Client, conninfo: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert lonely.who is not None
-    monkeypatch.setattr(house, "COMMAND_DEADLINE_S", 0.2)
+    monkeypatch.setattr(pool, "COMMAND_DEADLINE_S", 0.2)
     with psycopg.connect(conninfo) as rival:
         rival.execute("select from sides where id = %s for update", (lonely.who.side,))
         started = time.monotonic()

@@ -9,6 +9,7 @@ import pytest
 
 from onceline.core.clock import rfc3339
 from onceline.core.money import MICROS
+from onceline.edge import shapes
 from tests.edge.door import Client, Town, assert_problem, later
 from tests.personas import ALICE
 
@@ -47,7 +48,9 @@ def test_a_code_reaches_its_order(alice: Client) -> None:
     seen = alice.sms(alice.order(), "Telegram code: 48291", sender="Telegram")
     assert (seen["state"], seen["code"], seen["charged"], seen["revision"]) == ("received", "48291", True, 2)
     (message,) = seen["messages"]
-    assert message.keys() == {"id", "sender", "text", "code", "received_at", "late", "revision"}
+    assert message.keys() == set(shapes.Message.model_fields)
+    assert (message["service"], message["evidence"]) == ("telegram", "template")
+    assert message["confidence"] >= 0.8
     assert (message["sender"], message["text"], message["late"]) == (
         "Telegram",
         "Telegram code: 48291",

@@ -36,17 +36,25 @@ def load_queries(package: str) -> SimpleNamespace:
     return SimpleNamespace(**dict(zip(pieces[1::2], (piece.strip() for piece in pieces[2::2]), strict=True)))
 
 
-REFUSED = "OL001"
-"""The SQLSTATE that our own SQL functions raise refusals with (`refuse` in the schema)."""
+class Answer:
+    """To a statement that travels with others."""
 
+    def __init__(self, cursor: psycopg.Cursor[Row], pipeline: psycopg.Pipeline | None) -> None:
+        self._cursor = cursor
+        self._pipeline = pipeline
 
-class RefusedInSql(Exception):
-    """A function of the schema refused: `code` of the error tree, and its figure if it has one."""
+    def one(self) -> Row | None:
+        self._travel()
+        return self._cursor.fetchone()
 
-    def __init__(self, code: str, figure: int | None) -> None:
-        super().__init__(code)
-        self.code = code
-        self.figure = figure
+    def all(self) -> list[Row]:
+        self._travel()
+        return self._cursor.fetchall()
+
+    def _travel(self) -> None:
+        """With a sync, or the server would take our silence for work, and never end a transaction that hangs."""
+        if self._pipeline is not None:
+            self._pipeline.sync()
 
 
 class Transaction:
@@ -58,12 +66,10 @@ class Transaction:
         self.words: set[str] = set()
 
     def one(self, statement: str, params: Mapping[str, Any] | None = None) -> Row | None:
-        with _refusals():
-            return self._connection.execute(statement, params).fetchone()
+        return self.ask(statement, params).one()
 
     def all(self, statement: str, params: Mapping[str, Any] | None = None) -> list[Row]:
-        with _refusals():
-            return self._connection.execute(statement, params).fetchall()
+        return self.ask(statement, params).all()
 
     def run(self, statement: str, params: Mapping[str, Any] | None = None) -> int:
         """Execute, and return how many rows were changed."""
@@ -79,19 +85,12 @@ class Transaction:
         """
         self._connection.execute(statement, params)
 
+    def ask(self, statement: str, params: Mapping[str, Any] | None = None) -> Answer:
+        """As `send`; the answer is waited for when it is looked at."""
+        return Answer(self._connection.execute(statement, params), self._pipeline)
+
     def wake(self, word: str) -> None:
         self.words.add(word)
-
-
-@contextmanager
-def _refusals() -> Iterator[None]:
-    try:
-        yield
-    except psycopg.Error as error:
-        if error.sqlstate != REFUSED:
-            raise
-        figure = error.diag.message_detail
-        raise RefusedInSql(str(error.diag.message_primary), int(figure) if figure else None) from error
 
 
 class Listing(NamedTuple):

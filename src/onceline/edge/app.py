@@ -13,16 +13,21 @@ from onceline.accesslog import AccessLog
 from onceline.config import Settings
 from onceline.core.access import commands as access
 from onceline.core.db import Database
+from onceline.core.orders.commands import place_each
 from onceline.core.orders.context import Context
+from onceline.core.orders.view import views_of
 from onceline.core.outbox import store as outbox
 from onceline.edge import handbook, problems, status
 from onceline.edge.api import account, catalog, events, orders, sandbox
 from onceline.edge.contract import Door
 from onceline.edge.envelope import Envelope
 from onceline.edge.gate import Gate
-from onceline.edge.house import CommandPool, House
+from onceline.edge.hot import ShortWay
+from onceline.edge.house import House
 from onceline.edge.hub import Hub
+from onceline.edge.lanes import Lane
 from onceline.edge.live import live
+from onceline.edge.pool import CommandPool
 
 
 class _Net:
@@ -41,8 +46,7 @@ class _Net:
 
 def create_app(settings: Settings, db: Database, context: Context) -> FastAPI:
     """`db` is open; closing it is the caller's."""
-    gate = Gate(rate=settings.requests_per_s, burst=settings.request_burst, enabled=settings.limits == "on")
-    house = House(settings, db, context, CommandPool(db), Hub(), gate)
+    house = _house(settings, db, context)
     log = AccessLog(settings.logs, context.clock)
     app = Door(
         title="Onceline",
@@ -61,8 +65,29 @@ def create_app(settings: Settings, db: Database, context: Context) -> FastAPI:
     app.include_router(handbook.routes)
     app.add_api_websocket_route("/api/v1/live", live)
     problems.install(app)
+    app.add_middleware(ShortWay, house=house)
     app.add_middleware(Envelope, log=log)
     return app
+
+
+def _house(settings: Settings, db: Database, context: Context) -> House:
+    commands = CommandPool(db)
+    return House(
+        settings=settings,
+        db=db,
+        context=context,
+        commands=commands,
+        placing=Lane(
+            commands,
+            lambda tx, asked: place_each(tx, context, asked),
+            identity=lambda one: (one.side, one.key),
+        ),
+        polling=Lane(commands, lambda tx, asked: views_of(tx, context, asked)),
+        hub=Hub(),
+        gate=Gate(
+            rate=settings.requests_per_s, burst=settings.request_burst, enabled=settings.limits == "on"
+        ),
+    )
 
 
 def _lifespan(house: House, log: AccessLog):  # type: ignore[no-untyped-def]  # the type FastAPI asks for is private

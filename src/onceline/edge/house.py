@@ -1,64 +1,23 @@
-"""What every route of one edge process shares, and how a route runs a command."""
+"""What every route of one edge process shares."""
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Annotated, TypeVar
+from typing import Annotated, Any
 
 from fastapi import Depends, Request
 from starlette.requests import HTTPConnection
 
 from onceline.config import Settings
 from onceline.core.clock import Clock
-from onceline.core.db import Database, Transaction
-from onceline.core.errors import DatabaseAway
+from onceline.core.db import Database
+from onceline.core.orders.commands import Asking, Placed
 from onceline.core.orders.context import Context
+from onceline.core.orders.view import OfSide
 from onceline.edge.gate import Gate
 from onceline.edge.hub import Hub
-
-COMMAND_DEADLINE_S = 4.5
-"""A database that hangs must be answered for within five seconds."""
-
-Result = TypeVar("Result")
-
-
-class CommandPool:
-    """Runs commands in a bounded set of threads, one transaction each."""
-
-    def __init__(self, db: Database) -> None:
-        self._db = db
-        self._threads = ThreadPoolExecutor(db.size, thread_name_prefix="command")
-
-    async def run(self, command: Callable[[Transaction], Result]) -> Result:
-        """In a transaction. Raises DatabaseAway after the deadline; the outcome of what still runs is then unknown."""
-        return await self._threaded(self._db.transaction, command)
-
-    async def run_statement(self, command: Callable[[Transaction], Result]) -> Result:
-        """A command that is one statement, or a read that needs no snapshot. Raises as `run` does."""
-        return await self._threaded(self._db.statement, command)
-
-    async def _threaded(
-        self,
-        opened: Callable[[], AbstractContextManager[Transaction]],
-        command: Callable[[Transaction], Result],
-    ) -> Result:
-        def work() -> Result:
-            with opened() as tx:
-                return command(tx)
-
-        running = asyncio.get_running_loop().run_in_executor(self._threads, work)
-        try:
-            async with asyncio.timeout(COMMAND_DEADLINE_S):
-                return await running
-        except TimeoutError as error:
-            raise DatabaseAway from error
-
-    def close(self) -> None:
-        self._threads.shutdown(wait=False, cancel_futures=True)
+from onceline.edge.lanes import Lane
+from onceline.edge.pool import CommandPool
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +26,8 @@ class House:
     db: Database
     context: Context
     commands: CommandPool
+    placing: Lane[Asking, Placed]
+    polling: Lane[OfSide, dict[str, Any]]
     hub: Hub
     gate: Gate
 

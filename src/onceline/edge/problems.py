@@ -131,6 +131,11 @@ def unforeseen(error: Exception, request_id: str) -> JSONResponse:
 
 async def _domain(_: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, OncelineError)
+    return of_domain(error)
+
+
+def of_domain(error: OncelineError) -> JSONResponse:
+    """The answer to a command that was refused, or could not be run."""
     if isinstance(error, Unavailable):
         _LOG.warning("request could not be served", code=error.code, cause=type(error.__cause__).__name__)
     return problem(error.code, error.detail, error.facts)

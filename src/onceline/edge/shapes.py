@@ -6,6 +6,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from onceline.core.inbox.recognise import Evidence
+
 Slug = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,63}$", examples=["telegram"])]
 Country = Annotated[str, Field(pattern=r"^[A-Z]{2}$", examples=["GB"])]
 Network = Annotated[str, Field(pattern=r"^[0-9]{5,6}$", examples=["23415"])]
@@ -77,6 +79,11 @@ class Message(BaseModel):
     sender: str | None = Field(description="As received: written by a stranger, never proof of anything.")
     text: str | None = Field(description="Null when erased.")
     code: str | None
+    service: str | None = Field(
+        description="The service that the message seems to come from, if any is seen."
+    )
+    confidence: float | None = Field(description="How sure that is, from 0 to 1; 0.8 and more is acted on.")
+    evidence: Evidence | None = Field(description="What says so.")
     received_at: str
     late: bool = Field(description="Found after the order had ended: shown, and free.")
     revision: int

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from datetime import datetime
 from functools import partial
 
 import psycopg
@@ -20,6 +21,15 @@ from tests.shop import FOUR_HOURS, PRICE, Customer, Shop
 def in_books(shop: Shop, work: Callable[[Transaction], object]) -> None:
     with shop.db.transaction() as tx:
         work(tx)
+
+
+def release(tx: Transaction, holds: Sequence[int], now: datetime) -> None:
+    """As `capture`, the other way."""
+    tx.run(
+        "insert into transfers (mode, kind, wallet, debit, credit, amount, pending_id, made_at)"
+        " select mode, 'release', wallet, 'held', 'available', amount, id, %(now)s from transfers where id = any(%(holds)s)",
+        {"holds": list(holds), "now": now},
+    )
 
 
 def hold(shop: Shop, who: Customer, amount: int) -> int:
@@ -82,17 +92,17 @@ def test_a_released_hold_is_back(shop: Shop) -> None:
     one = hold(shop, alice, PRICE)
     with shop.db.transaction() as tx:
         ledger.advance(tx, alice.side, Movement(release=PRICE))
-        ledger.release(tx, [one], shop.clock.now())
+        release(tx, [one], shop.clock.now())
     assert shop.balance(alice) == Balance(MICROS, 0, "USD", "test")
     shop.assert_books_are_true()
 
 
-@pytest.mark.parametrize("first", [ledger.capture, ledger.release])
+@pytest.mark.parametrize("first", [ledger.capture, release])
 def test_a_hold_ends_once(shop: Shop, first: Callable[..., None]) -> None:
     alice = shop.customer(ALICE, balance=MICROS)
     one = hold(shop, alice, PRICE)
     in_books(shop, lambda tx: first(tx, [one], shop.clock.now()))
-    for second in (ledger.capture, ledger.release):
+    for second in (ledger.capture, release):
         with pytest.raises(psycopg.errors.UniqueViolation, match="transfers_one_end_per_hold"):
             in_books(shop, partial(second, holds=[one], now=shop.clock.now()))
 

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from onceline.core.db import Listing, Row, Transaction, load_queries, page_of
 from onceline.core.errors import InsufficientBalance, NotFound
-from onceline.core.ledger.model import AVAILABLE, REVENUE, Balance, Movement
+from onceline.core.ledger.model import REVENUE, Balance, Movement
 
 _Q = load_queries(__package__)
 _NEWEST = 2**63 - 1
@@ -53,10 +53,6 @@ def hold(tx: Transaction, side_row: Row, amount: int, now: datetime) -> int:
 
 def capture(tx: Transaction, holds: Sequence[int], now: datetime) -> None:
     tx.send(_Q.end_holds, {"kind": "capture", "credit": REVENUE, "holds": list(holds), "now": now})
-
-
-def release(tx: Transaction, holds: Sequence[int], now: datetime) -> None:
-    tx.send(_Q.end_holds, {"kind": "release", "credit": AVAILABLE, "holds": list(holds), "now": now})
 
 
 def balance(tx: Transaction, side: int) -> Balance:

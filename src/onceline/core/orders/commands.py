@@ -5,11 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from onceline.core.db import RefusedInSql, Transaction
+from onceline.core.db import Row, Transaction
 from onceline.core.errors import (
     IdempotencyConflict,
     InsufficientBalance,
@@ -48,6 +48,18 @@ class OrderRequest:
     client_reference: str | None = None
 
 
+_WANTED = tuple(one.name for one in fields(OrderRequest))
+
+
+class Asking(NamedTuple):
+    """One order that somebody asks for. `serial` when it was promised before."""
+
+    side: int
+    wanted: OrderRequest
+    key: str | None
+    serial: int | None = None
+
+
 class Placed(NamedTuple):
     """The orders placed; `replayed` when the idempotency key had been used for this very request."""
 
@@ -66,28 +78,35 @@ def place(
     requests: Sequence[OrderRequest],
     idempotency_key: str | None,
 ) -> Placed:
-    """Place all of the orders or none; a single one is a single statement.
+    """Place all of the orders or, by undoing the transaction, none.
 
     Raises IdempotencyConflict, OutOfStock, InsufficientBalance, PriceTooLow, ProhibitedService, LimitExceeded,
     InvalidInput, and NotFound for an unknown service, country or pool.
     """
-    request = _request_hash(context, [asdict(one) for one in requests])
     if len(requests) == 1:
-        order, replayed = _place(tx, context, side, requests[0], key=idempotency_key, request=request)
-        return Placed([order], replayed)
+        return _or_raise(place_each(tx, context, [Asking(side, requests[0], idempotency_key)])[0])
     serials: Sequence[int | None] = [None] * len(requests)
     if idempotency_key is not None:
+        request = _request_hash(context, [_fields(one) for one in requests])
         claim = _claim(tx, context, side, idempotency_key, request, len(requests))
         if claim.replayed:
             return Placed(
                 store.orders_of_serials(tx, claim.serials, context.installation.order_key), replayed=True
             )
         serials = claim.serials
-    made = [
-        _place(tx, context, side, one, serial=serial)[0]
-        for one, serial in zip(requests, serials, strict=True)
-    ]
-    return Placed(made, replayed=False)
+    asked = [Asking(side, one, None, serial) for one, serial in zip(requests, serials, strict=True)]
+    outcomes = [_or_raise(outcome) for outcome in place_each(tx, context, asked)]
+    return Placed([outcome.made[0] for outcome in outcomes], replayed=False)
+
+
+def place_each(tx: Transaction, context: Context, asked: Sequence[Asking]) -> list[Placed | Refusal]:
+    """Place each order by itself, in one statement: what is refused is returned, and undoes nothing else.
+
+    No two may have the same side and key. The refusals are those that `place` raises.
+    """
+    faults = {at: fault for at, one in enumerate(asked) if (fault := _fault(one.wanted))}
+    placed = iter(_place_sound(tx, context, [one for at, one in enumerate(asked) if at not in faults]))
+    return [faults.get(at) or next(placed) for at in range(len(asked))]
 
 
 class _Claim(NamedTuple):
@@ -117,66 +136,75 @@ def _request_hash(context: Context, request: object) -> bytes:
     return hashlib.blake2b(text, key=context.installation.secret, digest_size=32).digest()
 
 
-def _place(
-    tx: Transaction,
-    context: Context,
-    side: int,
-    wanted: OrderRequest,
-    *,
-    key: str | None = None,
-    request: bytes | None = None,
-    serial: int | None = None,
-) -> tuple[Order, bool]:
-    """The order, and whether the key had been used for it before."""
-    _check(wanted)
+def _fields(wanted: OrderRequest) -> dict[str, Any]:
+    return {name: getattr(wanted, name) for name in _WANTED}
+
+
+def _place_sound(tx: Transaction, context: Context, asked: Sequence[Asking]) -> list[Placed | Refusal]:
+    if not asked:
+        return []
     terms = context.terms
-    params = {
-        "service": wanted.service,
-        "country": wanted.country,
-        "kind": wanted.kind,
-        "pool": wanted.pool,
-        "network": wanted.network,
-        "max_price": LARGEST if wanted.max_price is None else wanted.max_price,
-        "duration_s": wanted.duration_s,
-        "number": wanted.number,
-        "client_reference": wanted.client_reference,
-        "side": side,
-        "key": key,
-        "request": request,
-        "serial": serial,
-        "order_key": context.installation.order_key,
-        "now": context.clock.now(),
-        "window_s": terms.window_s,
-        "cancel_lock_s": terms.cancel_lock_s,
-        "cancel_for_s": terms.rental_cancel_s if wanted.kind == model.RENTAL else NO_LIMIT,
-        "live_orders": terms.live_orders or NO_LIMIT,
+    rows = tx.all(
+        store.Q.place,
+        {
+            "orders": json.dumps(
+                [_asking(context, place_, one) for place_, one in enumerate(asked, start=1)]
+            ),
+            "order_key": context.installation.order_key,
+            "now": context.clock.now(),
+            "window_s": terms.window_s,
+            "cancel_lock_s": terms.cancel_lock_s,
+            "live_orders": terms.live_orders or NO_LIMIT,
+        },
+    )
+    return [_outcome(tx, row, one) for row, one in zip(rows, asked, strict=True)]
+
+
+def _asking(context: Context, place_: int, one: Asking) -> dict[str, Any]:
+    """The shape that `place_orders` reads."""
+    fields = _fields(one.wanted)
+    return {
+        **fields,
+        "max_price": LARGEST if one.wanted.max_price is None else one.wanted.max_price,
+        "place": place_,
+        "side": one.side,
+        "key": one.key,
+        "serial": one.serial,
+        "request": _request_hash(context, [fields]).hex(),
+        "cancel_for_s": context.terms.rental_cancel_s if one.wanted.kind == model.RENTAL else NO_LIMIT,
     }
-    try:
-        row = tx.one(store.Q.place, params)
-    except RefusedInSql as refused:
-        raise _refusal(refused, wanted) from None
-    assert row is not None
-    order = Order(*row[1:])
-    tx.wake(wake_word(side))
+
+
+def _outcome(tx: Transaction, row: Row, one: Asking) -> Placed | Refusal:
+    if row.refused:
+        return _refusal(row.refused, row.figure or 0, one.wanted)
+    order = Order(*row[3:])
+    tx.wake(wake_word(one.side))
     if order.tells:
         tx.wake(CALLS_WORD)
-    return order, row.replayed
+    return Placed([order], row.replayed)
 
 
-def _check(wanted: OrderRequest) -> None:
+def _or_raise(outcome: Placed | Refusal) -> Placed:
+    if isinstance(outcome, Refusal):
+        raise outcome
+    return outcome
+
+
+def _fault(wanted: OrderRequest) -> InvalidInput | None:
     if wanted.kind == model.ACTIVATION and wanted.service == "full":
-        raise InvalidInput(
+        return InvalidInput(
             "The service 'full' (all messages) is sold as a rental only; set kind to 'rental'."
         )
     if (wanted.kind == model.RENTAL) != (wanted.duration_s > 0):
-        raise InvalidInput(
+        return InvalidInput(
             "A rental needs a duration, an activation has none; catalog/offers lists the durations."
         )
+    return None
 
 
-def _refusal(refused: RefusedInSql, wanted: OrderRequest) -> Refusal:
-    figure = refused.figure or 0
-    match refused.code:
+def _refusal(code: str, figure: int, wanted: OrderRequest) -> Refusal:
+    match code:
         case "insufficient_balance":
             return InsufficientBalance(figure)
         case "price_too_low":
@@ -264,6 +292,6 @@ def _transition(
 def _locked_and_settled(tx: Transaction, context: Context, order_id: int, side: int | None) -> Order:
     """The order under its number's lock, with every message that is stored for it decided."""
     order = store.locked(tx, order_id, side)
-    if order.number_id is not None and settle_order(tx, context, order.number_id, order.id):
+    if settle_order(tx, context, order):
         return store.order(tx, order_id, side)
     return order

@@ -12,16 +12,15 @@ returning serials
 select request, serials from idempotency where side_id = %(side)s and key = %(key)s
 
 -- name: place
--- One call; refusals are raised with SQLSTATE OL001.
-select p.replayed, (p.made).id, (p.made).serial, (p.made).side_id as side, p.account, (p.made).kind, (p.made).state,
-       %(service)s as service, (p.made).country, p.pool, (p.made).network, p.asks as asked, p.tells,
+-- One call for all; a row for each in the order of asking: an order, or why it was refused.
+select p.refused, p.figure, p.replayed, (p.made).id, (p.made).serial, (p.made).side_id as side, p.account,
+       (p.made).kind, (p.made).state, p.service, (p.made).country, p.pool, (p.made).network, p.asks as asked, p.tells,
        (p.made).number_id, (p.made).e164, (p.made).e164_sealed, (p.made).price, 0 as extended, (p.made).hold_id,
        (p.made).money, (p.made).created_at, (p.made).ends_at, (p.made).expires_at, (p.made).cancel_from,
        (p.made).cancel_until, (p.made).closed_at, (p.made).first_shown_at, (p.made).first_valid_at,
        (p.made).captured_at, (p.made).withheld, (p.made).revision, (p.made).client_reference
-from place_order(%(side)s, %(key)s, %(request)s, %(serial)s, %(order_key)s, %(kind)s, %(service)s, %(country)s,
-                 %(pool)s, %(network)s, %(max_price)s, %(duration_s)s, %(number)s, %(client_reference)s, %(now)s,
-                 %(window_s)s, %(cancel_lock_s)s, %(cancel_for_s)s, %(live_orders)s) p
+from place_orders(%(orders)s::json, %(order_key)s, %(now)s, %(window_s)s, %(cancel_lock_s)s, %(live_orders)s) p
+order by p.place
 
 -- name: by_ids
 -- Orders, of one side when it is named. Primary key.
@@ -62,14 +61,6 @@ where o.side_id = %(side)s
 order by o.serial desc
 limit %(limit)s
 
--- name: candidates
--- The orders of a number that may still cover a message. Index orders_by_number.
-select o.id, s.slug as service, o.created_at, o.expires_at, o.closed_at
-from orders o join services s on s.id = o.service_id
-where o.number_id = %(number)s
-order by o.serial desc
-limit 5
-
 -- name: write
 -- What a transition may change. The caller holds the row's lock.
 update orders
@@ -82,10 +73,28 @@ where id = %(id)s
 insert into extensions (hold_id, order_id, amount, duration_s, made_at)
 values (%(hold)s, %(id)s, %(amount)s, %(duration_s)s, %(now)s)
 
--- name: holds
-select o.hold_id from orders o where o.id = %(id)s
-union all
-select x.hold_id from extensions x where x.order_id = %(id)s
+-- name: move
+-- What a transition does to the side's row, its holds (whole, each ended once by the unique index on pending_id) and its
+-- events. The first event names the message. Transfers and events are numbered under the side's row.
+with side as (
+    update sides
+    set held = held - %(capture)s - %(release)s, available = available + %(release)s,
+        live_orders = live_orders - %(closed)s, seq = seq + cardinality(%(types)s::text[])
+    where id = %(side)s
+    returning id, seq
+), ended as (
+    insert into transfers (mode, kind, wallet, debit, credit, amount, pending_id, made_at)
+    select h.mode, %(end)s, h.wallet, 'held', %(credit)s, h.amount, h.id, %(now)s
+    from side cross join transfers h
+    where %(end)s::text is not null
+      and h.id in (select o.hold_id from orders o where o.id = %(id)s
+                   union all
+                   select x.hold_id from extensions x where x.order_id = %(id)s)
+)
+insert into events (side_id, seq, at, type, order_id, revision, message_id)
+select side.id, side.seq - cardinality(%(types)s::text[]) + e.place, %(now)s, e.type, %(id)s, %(revision)s,
+       case when e.place = 1 then %(message)s::bigint end
+from side cross join unnest(%(types)s::text[]) with ordinality e (type, place)
 
 -- name: extension_price
 select price_of(o.pool_id, 'rental', o.service_id, s.category, o.country, %(duration_s)s) as amount

@@ -1,9 +1,9 @@
 """Incoming messages: T1 keeps them, T2 decides one at a time under its number's lock.
 
     receive  (T1)   store under the unique key, sealed; after its commit the supplier is answered
-    settle   (T2)   lock number → order → side; match, read, show or withhold, move the money, emit
+    settle   (T2)   lock number → side; match, read, show or withhold, move the money, emit
 
-A message is decided once: the conditional update of its row is the gate. Whoever ends an order settles what is stored
+A message is decided once: it is read again under its number's lock, and only if nobody has decided. Whoever ends an order settles what is stored
 for its number first, so nothing that reached us in time is lost to a race.
 """
 
@@ -14,17 +14,25 @@ from dataclasses import dataclass
 
 from onceline.core.db import Row, Transaction
 from onceline.core.inbox import store as inbox
-from onceline.core.inbox.match import ALL_MESSAGES, ANY_OTHER, Match, Verdict, confident_service, match
+from onceline.core.inbox.match import (
+    ALL_MESSAGES,
+    ANY_OTHER,
+    Candidate,
+    Match,
+    Verdict,
+    confident_service,
+    match,
+)
 from onceline.core.inbox.model import Inbound
 from onceline.core.inbox.otp import Code, find_code
-from onceline.core.inbox.recognise import recognise
+from onceline.core.inbox.recognise import Recognition, recognise
 from onceline.core.inbox.store import Content, Kept
 from onceline.core.inventory import store as inventory
 from onceline.core.orders import model, store
 from onceline.core.orders.changes import apply
 from onceline.core.orders.context import Context
 from onceline.core.orders.model import Order
-from onceline.core.orders.store import Message
+from onceline.core.orders.store import Message, MessageContent
 
 _MOST_PAGES = 100
 """Of stored messages, read before an order ends; a flood beyond that waits for the sweeper."""
@@ -37,43 +45,50 @@ def receive(tx: Transaction, context: Context, message: Inbound) -> Kept:
 
 def settle(tx: Transaction, context: Context, message: int) -> None:
     """T2 for one kept message. Decided messages are left as they are."""
-    row = inbox.inbound(tx, message)
-    if row is not None and row.state == "part":
+    row = inbox.locked(tx, message)
+    if row is None:
+        return
+    if row.state == "part":
         joined = inbox.join_parts(tx, context.vault, bytes(row.part_group))
-        row = inbox.inbound(tx, joined) if joined is not None else None
-    if row is None or row.state != "stored":
-        return
-    if row.number_id is None:
+        if joined is not None:
+            settle(tx, context, joined)
+    elif row.state == "stored" and row.number_id is None:
         inbox.decide(tx, row.id, "unowned", keep_payload=True)
-        return
-    inventory.lock(tx, row.number_id)
-    reading = _read(tx, context, row)
+    elif row.state == "stored":
+        _settle_stored(tx, context, row)
+
+
+def _settle_stored(tx: Transaction, context: Context, row: Row) -> None:
+    holder = store.orders(tx, [row.holder]).get(row.holder) if row.holder else None
+    reading = _read(tx, context, row, holder)
     if reading is None:
         return
-    if reading.found.order is None:
+    if holder is None or reading.found.order is None:
         # Nobody may read it, but the number is known to the service from now on (promise P6).
         inventory.burn(tx, row.number_id, sorted({reading.recognised or ""} - context.unburnable - {""}))
         inbox.decide(tx, row.id, reading.found.verdict.value)
     else:
-        tx.send(store.Q.lock, {"id": reading.found.order})
-        _hand_over(tx, context, reading.found.order, [reading])
+        _hand_over(tx, context, holder, [reading])
 
 
-def settle_order(tx: Transaction, context: Context, number: int, order: int) -> bool:
+def settle_order(tx: Transaction, context: Context, order: Order) -> bool:
     """T2 for what is stored for an order whose locks the caller holds; False when nothing was.
 
     Messages of other orders of that number are left alone: their sides' rows would be taken before this one's.
     """
+    if order.number_id is None:
+        return False
     readings, last = [], 0
     for _ in range(_MOST_PAGES):
-        stored = inbox.stored_for(tx, number, after=last)
+        stored = inbox.stored_for(tx, order.number_id, after=last)
         if not stored:
             break
-        readings += [reading for row in stored if (reading := _read(tx, context, row))]
+        ours = [row for row in stored if row.holder == order.id]
+        readings += [reading for row in ours if (reading := _read(tx, context, row, order))]
         last = stored[-1].id
-    ours = [reading for reading in readings if reading.found.order == order]
-    _hand_over(tx, context, order, ours)
-    return bool(ours)
+    covered = [reading for reading in readings if reading.found.order == order.id]
+    _hand_over(tx, context, order, covered)
+    return bool(covered)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,39 +98,42 @@ class _Reading:
     row: Row
     content: Content
     found: Match
-    recognised: str | None
+    recognition: Recognition | None
     code: Code | None
 
+    @property
+    def recognised(self) -> str | None:
+        return confident_service(self.recognition)
 
-def _read(tx: Transaction, context: Context, row: Row) -> _Reading | None:
+
+def _read(tx: Transaction, context: Context, row: Row, holder: Order | None) -> _Reading | None:
     """None when the text cannot be opened any more; that is decided here."""
     content = inbox.read(context.vault, row)
     if content is None:
         inbox.decide(tx, row.id, "unreadable")
         return None
-    recognition = recognise(content.sender, content.text, context.book)
+    recognition = recognise(content.sender, content.text, context.book, row.country)
     found = match(
         row.received_at,
         recognition,
         context.prohibited,
-        store.candidates(tx, row.number_id),
+        Candidate(holder.id, holder.service, holder.expires_at, holder.closed_at) if holder else None,
         context.terms.effective_grace_s,
         context.book.related,
     )
     code = find_code(content.text, content.sender) if found.verdict is Verdict.SHOW else None
-    return _Reading(row, content, found, confident_service(recognition), code)
+    return _Reading(row, content, found, recognition, code)
 
 
-def _hand_over(tx: Transaction, context: Context, order_id: int, readings: Sequence[_Reading]) -> None:
-    """Give an order, whose lock is held, its messages. Every burn comes before the side's row is taken."""
+def _hand_over(tx: Transaction, context: Context, order: Order, readings: Sequence[_Reading]) -> None:
+    """Give an order, whose number's lock is held, its messages. Every burn comes before the side's row is taken."""
     if not readings:
         return
-    order = store.order(tx, order_id)
     inventory.burn(tx, readings[0].row.number_id, _burnt_services(context, order, readings))
     for reading in readings:
         verdict = reading.found.verdict
-        if inbox.decide(tx, reading.row.id, verdict.value, keep_payload=verdict is Verdict.WITHHOLD):
-            order = _write(tx, context, order, reading)
+        inbox.decide(tx, reading.row.id, verdict.value, keep_payload=verdict is Verdict.WITHHOLD)
+        order = _write(tx, context, order, reading)
 
 
 def _write(tx: Transaction, context: Context, order: Order, reading: _Reading) -> Order:
@@ -125,23 +143,28 @@ def _write(tx: Transaction, context: Context, order: Order, reading: _Reading) -
         change = model.withhold(order)
         apply(tx, context, order, change, now)
         return change.order
-    row, content, code = reading.row, reading.content, reading.code
+    row, code = reading.row, reading.code
     change = model.show(
         order, received_at=row.received_at, has_code=code is not None, late=reading.found.late
     )
     message = Message(
-        id=row.id,
-        order=order.id,
-        received_at=row.received_at,
-        sender=content.sender,
-        text=content.text,
-        code=code.value if code else None,
-        late=reading.found.late,
-        revision=change.order.revision,
+        row.id, order.id, row.received_at, reading.found.late, change.order.revision, _content(reading)
     )
     store.add_message(tx, context.vault, order.account, message)
     apply(tx, context, order, change, now, message=row.id)
     return change.order
+
+
+def _content(reading: _Reading) -> MessageContent:
+    seen = reading.recognition
+    return MessageContent(
+        sender=reading.content.sender,
+        text=reading.content.text,
+        code=reading.code.value if reading.code else None,
+        service=seen.service if seen else None,
+        confidence=round(seen.confidence, 2) if seen else None,
+        evidence=seen.evidence if seen else None,
+    )
 
 
 def _burnt_services(context: Context, order: Order, readings: Sequence[_Reading]) -> list[str]:

@@ -5,13 +5,12 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import NamedTuple
 
 from onceline.core.db import Listing, Row, Transaction, load_queries, page_of
 from onceline.core.errors import Busy, Erased, NotFound
-from onceline.core.inbox.match import Candidate
 from onceline.core.inventory import store as inventory
 from onceline.core.orders.model import Order
 from onceline.core.vault import Place, Vault, account_key
@@ -23,17 +22,27 @@ MESSAGES_SHOWN = 20
 
 
 @dataclass(frozen=True, slots=True)
+class MessageContent:
+    """What is sealed of a message. `service` by its slug, `confidence` from 0 to 1, `evidence` as recognise.py names it."""
+
+    sender: str | None = None
+    text: str | None = None
+    code: str | None = None
+    service: str | None = None
+    confidence: float | None = None
+    evidence: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Message:
-    """A message as its owner sees it; `sender`, `text` and `code` are None when the account's key was destroyed."""
+    """A message as its owner sees it; what was sealed is None when the account's key was destroyed."""
 
     id: int
     order: int
     received_at: datetime
-    sender: str | None
-    text: str | None
-    code: str | None
     late: bool
     revision: int
+    content: MessageContent
 
 
 class Wanted(NamedTuple):
@@ -84,11 +93,6 @@ def listed(tx: Transaction, side: int, wanted: Wanted, *, before: int | None, li
     return page_of(tx.all(Q.listed, params), limit)
 
 
-def candidates(tx: Transaction, number: int) -> list[Candidate]:
-    rows = tx.all(Q.candidates, {"number": number})
-    return [Candidate(row.id, row.service, row.created_at, row.expires_at, row.closed_at) for row in rows]
-
-
 def write(tx: Transaction, after: Order) -> None:
     tx.send(
         Q.write,
@@ -102,13 +106,8 @@ def write(tx: Transaction, after: Order) -> None:
     )  # fmt: skip
 
 
-def holds(tx: Transaction, order_id: int) -> list[int]:
-    """The hold of the order, then those of its extensions."""
-    return [row.hold_id for row in tx.all(Q.holds, {"id": order_id})]
-
-
 def add_message(tx: Transaction, vault: Vault, account: str, message: Message) -> None:
-    content = json.dumps({"sender": message.sender, "text": message.text, "code": message.code}).encode()
+    content = json.dumps(asdict(message.content)).encode()
     tx.send(
         Q.add_message,
         {
@@ -116,7 +115,7 @@ def add_message(tx: Transaction, vault: Vault, account: str, message: Message) -
             "order": message.order,
             "received_at": message.received_at,
             "sealed": vault.seal(account_key(account), content, _place(message.id)),
-            "has_code": message.code is not None,
+            "has_code": message.content.code is not None,
             "late": message.late,
             "revision": message.revision,
         },
@@ -185,14 +184,7 @@ def _place(message: int) -> Place:
 
 def _opened(vault: Vault, account: str, row: Row) -> Message:
     try:
-        content = json.loads(vault.open(account_key(account), row.sealed, _place(row.id)))
+        content = MessageContent(**json.loads(vault.open(account_key(account), row.sealed, _place(row.id))))
     except Erased:
-        content = {"sender": None, "text": None, "code": None}
-    return Message(
-        id=row.id,
-        order=row.order_id,
-        received_at=row.received_at,
-        late=row.late,
-        revision=row.revision,
-        **content,
-    )
+        content = MessageContent()
+    return Message(row.id, row.order_id, row.received_at, row.late, row.revision, content)

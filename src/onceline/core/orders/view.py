@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from onceline.core.clock import rfc3339
 from onceline.core.db import Row, Transaction
-from onceline.core.errors import Erased
+from onceline.core.errors import Erased, NotFound
 from onceline.core.money import format_amount
 from onceline.core.orders import model, store
 from onceline.core.orders.context import Context
@@ -24,6 +24,25 @@ def order_views(tx: Transaction, context: Context, ids: Sequence[int]) -> list[d
     return [order_view(context, orders[one], messages.get(one, []), now) for one in ids if one in orders]
 
 
+class OfSide(NamedTuple):
+    """An order as a side asks for it."""
+
+    order: int
+    side: int
+
+
+def views_of(tx: Transaction, context: Context, asked: Sequence[OfSide]) -> list[dict[str, Any] | NotFound]:
+    """What each asked for, in one reading; NotFound also for another side's order."""
+    orders, messages = _orders_with_messages(tx, context, [one.order for one in asked])
+    now = context.clock.now()
+    return [
+        order_view(context, found, messages.get(one.order, []), now)
+        if (found := orders.get(one.order)) and found.side == one.side
+        else NotFound("order", one.order)
+        for one in asked
+    ]
+
+
 def _orders_with_messages(
     tx: Transaction, context: Context, ids: Sequence[int]
 ) -> tuple[dict[int, Order], dict[int, list[Message]]]:
@@ -33,8 +52,8 @@ def _orders_with_messages(
 
 
 def order_view(context: Context, order: Order, messages: Sequence[Message], now: datetime) -> dict[str, Any]:
-    codes = [message.code for message in messages if message.code and not message.late]
-    late_codes = [message.code for message in messages if message.code]
+    codes = [message.content.code for message in messages if message.content.code and not message.late]
+    late_codes = [message.content.code for message in messages if message.content.code]
     return {
         "id": order.id,
         "kind": order.kind,
@@ -80,11 +99,15 @@ def created_view(context: Context, order: Order) -> dict[str, Any]:
 
 
 def message_view(context: Context, message: Message) -> dict[str, Any]:
+    content = message.content
     return {
         "id": context.installation.message_ids.public(message.id),
-        "sender": message.sender,
-        "text": message.text,
-        "code": message.code,
+        "sender": content.sender,
+        "text": content.text,
+        "code": content.code,
+        "service": content.service,
+        "confidence": content.confidence,
+        "evidence": content.evidence,
         "received_at": rfc3339(message.received_at),
         "late": message.late,
         "revision": message.revision,

@@ -17,9 +17,10 @@ from onceline.core.db import Transaction
 from onceline.core.errors import NotFound
 from onceline.core.money import parse_amount
 from onceline.core.orders import commands, model, store, view
-from onceline.core.orders.commands import OrderRequest
+from onceline.core.orders.commands import Asking, OrderRequest
 from onceline.core.orders.model import CLOSED, LIVE
 from onceline.core.orders.store import Wanted
+from onceline.core.orders.view import OfSide
 from onceline.edge import shapes
 from onceline.edge.api import router
 from onceline.edge.api.paging import Cursor, Limit, foreign_cursor, read_cursor, write_cursor
@@ -30,12 +31,12 @@ routes = router("orders")
 
 LONGEST_WAIT_S = 60
 Id = Annotated[int, Path(ge=1, le=2147483647)]
+KEY_PATTERN = r"^[\x21-\x7e]{1,255}$"
 IdempotencyKey = Annotated[
     str,
     Header(
         alias="Idempotency-Key",
-        max_length=255,
-        pattern=r"^[\x21-\x7e]+$",
+        pattern=KEY_PATTERN,
         description="The same key and body give the same answer for seven days, whatever happened between.",
     ),
 ]
@@ -52,8 +53,13 @@ async def place_order(
     house: AnyHouse, grant: OrdersWrite, wanted: shapes.PlaceOrder, idempotency_key: IdempotencyKey
 ) -> Response:
     """Lease a number. The price is held now, captured with the first code, released when none comes."""
-    views, replayed = await _place(house, grant, [_request(wanted)], idempotency_key)
-    return _answer(views[0], 201, replayed)
+    return await placed(house, grant, wanted, idempotency_key)
+
+
+async def placed(house: House, grant: Grant, wanted: shapes.PlaceOrder, key: str) -> Response:
+    async with house.gate.placing(grant.side):
+        outcome = await house.placing.ask(Asking(grant.side, _request(wanted), key))
+    return _answer(view.created_view(house.context, outcome.made[0]), 201, outcome.replayed)
 
 
 @routes.post("/orders/batch", status_code=201, response_model=shapes.Orders)
@@ -61,8 +67,13 @@ async def place_orders(
     house: AnyHouse, grant: OrdersWrite, wanted: shapes.PlaceOrders, idempotency_key: IdempotencyKey
 ) -> Response:
     """All of them or none, in one transaction."""
-    views, replayed = await _place(house, grant, [_request(one) for one in wanted.orders], idempotency_key)
-    return _answer({"orders": views, "next": None}, 201, replayed)
+    requests = [_request(one) for one in wanted.orders]
+    async with house.gate.placing(grant.side):
+        outcome = await house.commands.run(
+            lambda tx: commands.place(tx, house.context, grant.side, requests, idempotency_key)
+        )
+    views = [view.created_view(house.context, order) for order in outcome.made]
+    return _answer({"orders": views, "next": None}, 201, outcome.replayed)
 
 
 @routes.get("/orders", response_model=shapes.Orders)
@@ -101,13 +112,15 @@ async def read_order(
     ] = 1,
 ) -> Response:
     """One order; with `wait`, as soon as its revision is above `after` or it is over."""
-    found = await _read(house, grant, order_id)
-    if wait:
-        found = await _wait(house, grant, found, wait, after)
-    tag = _etag(found)
-    if _matches(request.headers.get("if-none-match", ""), tag):
-        return Response(status_code=304, headers={"ETag": tag})
-    return JSONResponse(found, headers={"ETag": tag})
+    condition = request.headers.get("if-none-match", "")
+    if not wait:
+        return await polled(house, grant, order_id, condition)
+    return _unless_known(await _wait(house, grant, order_id, wait, after), condition)
+
+
+async def polled(house: House, grant: Grant, order_id: int, condition: str) -> Response:
+    """The order as it is now; 304 if `condition` (If-None-Match) names just that."""
+    return _unless_known(await house.polling.ask(OfSide(order_id, grant.side)), condition)
 
 
 @routes.post("/orders/{order_id}/cancel", response_model=shapes.Order)
@@ -183,15 +196,6 @@ def _request(wanted: shapes.PlaceOrder) -> OrderRequest:
     )
 
 
-async def _place(
-    house: House, grant: Grant, requests: list[OrderRequest], key: str
-) -> tuple[list[dict[str, Any]], bool]:
-    run = house.commands.run_statement if len(requests) == 1 else house.commands.run
-    async with house.gate.placing(grant.side):
-        placed = await run(lambda tx: commands.place(tx, house.context, grant.side, requests, key))
-    return [view.created_view(house.context, order) for order in placed.made], placed.replayed
-
-
 def _answer(body: dict[str, Any], status: int, replayed: bool) -> JSONResponse:
     return JSONResponse(body, status, {"Idempotent-Replayed": "true"} if replayed else None)
 
@@ -212,23 +216,16 @@ def _states(state: str | None) -> list[str] | None:
     return [state] if state else None
 
 
-async def _read(house: House, grant: Grant, order_id: int) -> dict[str, Any]:
-    def read(tx: Transaction) -> dict[str, Any]:
-        order = store.order(tx, order_id, grant.side)
-        messages = store.latest_messages(tx, house.context.vault, [order]) if order.revision > 1 else {}
-        return view.order_view(house.context, order, messages.get(order_id, []), house.clock.now())
-
-    return await house.commands.run_statement(read)
-
-
-async def _wait(house: House, grant: Grant, found: dict[str, Any], wait: int, after: int) -> dict[str, Any]:
+async def _wait(house: House, grant: Grant, order_id: int, wait: int, after: int) -> dict[str, Any]:
     """Read again at each wake-up of the side, and at the order's own end, until there is news or the time is over.
 
     Raises KeyRevoked.
     """
     deadline = time.monotonic() + wait
+    wanted = OfSide(order_id, grant.side)
+    found = await house.polling.ask(wanted)  # a stranger's order is refused before it counts as waiting
     with house.hub.watching(grant, "long poll") as watch:
-        found = await _read(house, grant, found["id"])
+        found = await house.polling.ask(wanted)
         while found["revision"] <= after and found["state"] in LIVE:
             left = deadline - time.monotonic()
             if left <= 0:
@@ -236,12 +233,16 @@ async def _wait(house: House, grant: Grant, found: dict[str, Any], wait: int, af
             end = datetime.fromisoformat(found["expires_at"]) - house.clock.now()
             await watch.wait(min(left, end.total_seconds()))
             watch.demand()
-            found = await _read(house, grant, found["id"])
+            found = await house.polling.ask(wanted)
     return found
 
 
-def _etag(found: dict[str, Any]) -> str:
-    return f'"{hashlib.blake2b(json.dumps(found).encode(), digest_size=12).hexdigest()}"'
+def _unless_known(found: dict[str, Any], condition: str) -> Response:
+    body = json.dumps(found, ensure_ascii=False, separators=(",", ":")).encode()
+    tag = f'"{hashlib.blake2b(body, digest_size=12).hexdigest()}"'
+    if _matches(condition, tag):
+        return Response(status_code=304, headers={"ETag": tag})
+    return Response(body, headers={"ETag": tag}, media_type="application/json")
 
 
 def _matches(condition: str, tag: str) -> bool:

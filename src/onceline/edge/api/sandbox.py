@@ -43,7 +43,7 @@ async def send_message(
             tx, house.context, number=wanted.number, sender=wanted.sender, text=wanted.text, message_id=name
         )
 
-    kept = await house.commands.run(keep)
+    kept = await house.commands.run_statement(keep)
     settling = asyncio.create_task(_settle(house, kept.id))
     _SETTLING.add(settling)
     settling.add_done_callback(_SETTLING.discard)

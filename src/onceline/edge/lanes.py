@@ -1,0 +1,103 @@
+"""Commands that wait at the same time travel together: one thread hand-over, one statement, one commit for all of them.
+
+A lane takes what waits whenever it is free, so a lone request never waits for company, and company costs nobody more
+than its share. Promises: each gets its own outcome; whoever cannot be answered in time gets DatabaseAway; one that
+breaks the statement of all breaks only its own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Hashable, Sequence
+from typing import Generic, TypeVar
+
+from onceline.core.db import Transaction
+from onceline.core.errors import DatabaseAway, OncelineError
+from onceline.edge import pool
+
+Ask = TypeVar("Ask")
+Answer = TypeVar("Answer")
+_Waiting = tuple[Ask, "asyncio.Future[Answer]"]
+
+WIDTH = 2
+"""Statements of one lane on their way at once: while one commits, the next one gathers."""
+MOST = 32
+"""Asked for in one statement."""
+
+
+class Lane(Generic[Ask, Answer]):
+    """`together` answers all that it is given, in order, each with an answer or its refusal.
+
+    Two with the same `identity` never travel together.
+    """
+
+    def __init__(
+        self,
+        commands: pool.CommandPool,
+        together: Callable[[Transaction, Sequence[Ask]], Sequence[Answer | OncelineError]],
+        identity: Callable[[Ask], Hashable] = id,
+    ) -> None:
+        self._commands = commands
+        self._together = together
+        self._identity = identity
+        self._waiting: deque[_Waiting[Ask, Answer]] = deque()
+        self._driving: set[asyncio.Task[None]] = set()
+
+    async def ask(self, one: Ask) -> Answer:
+        """Raises what `together` refused it with, Busy, and DatabaseAway when the outcome is unknown."""
+        future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        self._waiting.append((one, future))
+        if len(self._driving) < WIDTH:
+            driver = asyncio.create_task(self._drive())
+            self._driving.add(driver)
+            driver.add_done_callback(self._driving.discard)
+        try:
+            async with asyncio.timeout(pool.COMMAND_DEADLINE_S):
+                return await future
+        except TimeoutError as error:
+            raise DatabaseAway from error
+
+    async def _drive(self) -> None:
+        while self._waiting:
+            await self._serve(self._take())
+
+    def _take(self) -> list[_Waiting[Ask, Answer]]:
+        """The next that may travel together; who gave up waiting is left out."""
+        taken: dict[Hashable, _Waiting[Ask, Answer]] = {}
+        left: deque[_Waiting[Ask, Answer]] = deque()
+        while self._waiting and len(taken) < MOST:
+            one = self._waiting.popleft()
+            identity = self._identity(one[0])
+            if identity in taken:
+                left.append(one)
+            elif not one[1].done():
+                taken[identity] = one
+        self._waiting.extendleft(reversed(left))
+        return list(taken.values())
+
+    async def _serve(self, batch: list[_Waiting[Ask, Answer]]) -> None:
+        asked = [one for one, _ in batch]
+        try:
+            answers = await self._commands.run_statement(lambda tx: self._together(tx, asked))
+        except DatabaseAway as away:
+            _tell(batch, [away] * len(batch))
+        except Exception as fault:  # whatever one of them caused, the others must not suffer for it
+            if len(batch) > 1:
+                await asyncio.gather(*(self._serve([one]) for one in batch))
+            else:
+                _tell(batch, [fault])
+        else:
+            _tell(batch, answers)
+
+
+def _tell(
+    batch: Sequence[_Waiting[Ask, Answer]], answers: Sequence[Answer | OncelineError | Exception]
+) -> None:
+    for (_, future), answer in zip(batch, answers, strict=True):
+        if future.done():
+            continue
+        if isinstance(answer, Exception):
+            future.set_exception(answer)
+        else:
+            future.set_result(answer)

@@ -1,0 +1,52 @@
+"""How the loop runs commands: in a bounded set of threads, as many as there are connections."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
+from typing import TypeVar
+
+from onceline.core.db import Database, Transaction
+from onceline.core.errors import DatabaseAway
+
+COMMAND_DEADLINE_S = 4.5
+"""A database that hangs must be answered for within five seconds."""
+
+Result = TypeVar("Result")
+
+
+class CommandPool:
+    """Runs commands in a bounded set of threads, one transaction each."""
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+        self._threads = ThreadPoolExecutor(db.size, thread_name_prefix="command")
+
+    async def run(self, command: Callable[[Transaction], Result]) -> Result:
+        """In a transaction. Raises DatabaseAway after the deadline; the outcome of what still runs is then unknown."""
+        return await self._threaded(self._db.transaction, command)
+
+    async def run_statement(self, command: Callable[[Transaction], Result]) -> Result:
+        """A command that is one statement, or a read that needs no snapshot. Raises as `run` does."""
+        return await self._threaded(self._db.statement, command)
+
+    async def _threaded(
+        self,
+        opened: Callable[[], AbstractContextManager[Transaction]],
+        command: Callable[[Transaction], Result],
+    ) -> Result:
+        def work() -> Result:
+            with opened() as tx:
+                return command(tx)
+
+        running = asyncio.get_running_loop().run_in_executor(self._threads, work)
+        try:
+            async with asyncio.timeout(COMMAND_DEADLINE_S):
+                return await running
+        except TimeoutError as error:
+            raise DatabaseAway from error
+
+    def close(self) -> None:
+        self._threads.shutdown(wait=False, cancel_futures=True)
