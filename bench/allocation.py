@@ -67,9 +67,8 @@ def _measure(conninfo: str) -> dict[str, list[float]]:
             for country in PLACES:
                 began = time.perf_counter()
                 row = connection.execute(
-                    "update numbers set state = 'leased' where id = (select number_id from pick_number("
-                    "(select id from pools where slug = 'sandbox'), %s, null, "
-                    "(select id from services where slug = 'telegram'), 1, now())) returning id",
+                    "select number_id from take_number((select id from pools where slug = 'sandbox'), %s, null,"
+                    " (select id from services where slug = 'telegram'), 1, now())",
                     (country,),
                 ).fetchone()
                 took = time.perf_counter() - began

@@ -5,8 +5,11 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
+
+import uvloop
 
 
 @dataclass
@@ -40,30 +43,77 @@ async def exchange(
 ) -> tuple[int, bytes]:
     writer.write(sent)
     head = await reader.readuntil(b"\r\n\r\n")
-    status = int(head[9:12])
-    at = head.lower().find(b"content-length:")
-    length = int(head[at + 15 : head.index(b"\r", at)]) if at >= 0 else 0
-    return status, await reader.readexactly(length) if length else b""
+    length = _length(head)
+    return int(head[9:12]), await reader.readexactly(length) if length else b""
 
 
-async def load(
-    port: int, connections: int, seconds: float, next_request: Callable[[int], bytes], pause: float = 0.0
+def _length(head: bytes) -> int:
+    at = head.find(b"content-length:")
+    return int(head[at + 15 : head.index(b"\r", at)]) if at >= 0 else 0
+
+
+class _Buyer(asyncio.Protocol):
+    """One connection of the load: sends the next request as soon as the answer is whole."""
+
+    def __init__(self, result: Result, ends: float, next_request: Callable[[], bytes], pause: float) -> None:
+        self._result, self._ends, self._next, self._pause = result, ends, next_request, pause
+        self._answer = b""
+        self.done = asyncio.get_running_loop().create_future()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = transport
+        self._ask()
+
+    def data_received(self, data: bytes) -> None:
+        self._answer += data
+        end = self._answer.find(b"\r\n\r\n") + 4
+        if end < 4 or len(self._answer) < end + _length(self._answer[:end]):
+            return
+        self._result.seconds.append(time.monotonic() - self._asked)
+        self._result.refused += int(self._answer[9:12]) > 299
+        if self._pause:
+            asyncio.get_running_loop().call_later(self._pause, self._ask)
+        else:
+            self._ask()
+
+    def connection_lost(self, error: Exception | None) -> None:
+        if not self.done.done():
+            self.done.set_exception(error or ConnectionError("the server hung up"))
+
+    def _ask(self) -> None:
+        self._answer = b""
+        self._asked = time.monotonic()
+        if self._asked < self._ends:
+            self._transport.write(self._next())  # type: ignore[attr-defined]  # a TCP transport writes
+        else:
+            self.done.set_result(None)
+            self._transport.close()
+
+
+def load(
+    ports: Sequence[int],
+    connections: int,
+    seconds: float,
+    next_request: Callable[[int], bytes],
+    pause: float = 0.0,
 ) -> Result:
-    """Each connection sends what `next_request(connection)` says, one after the other, for the given time."""
+    """Each connection sends what `next_request(connection)` says, one after the other, for the given time.
+
+    Connections take the ports in turn.
+    """
     result = Result()
-    ends = time.monotonic() + seconds
 
-    async def one(connection: int) -> None:
-        reader, writer = await asyncio.open_connection("127.0.0.1", port)
-        while (started := time.monotonic()) < ends:
-            status, _ = await exchange(reader, writer, next_request(connection))
-            result.seconds.append(time.monotonic() - started)
-            result.refused += status > 299
-            if pause:
-                await asyncio.sleep(pause)
-        writer.close()
+    async def all_at_once() -> None:
+        ends = time.monotonic() + seconds
+        loop = asyncio.get_running_loop()
+        buyers = []
+        for one in range(connections):
+            buyer = partial(_Buyer, result, ends, partial(next_request, one), pause)
+            _, protocol = await loop.create_connection(buyer, "127.0.0.1", ports[one % len(ports)])
+            buyers.append(protocol.done)
+        began = time.monotonic()
+        await asyncio.gather(*buyers)
+        result.took = time.monotonic() - began
 
-    began = time.monotonic()
-    await asyncio.gather(*(one(connection) for connection in range(connections)))
-    result.took = time.monotonic() - began
+    uvloop.run(all_at_once())
     return result

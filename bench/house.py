@@ -41,16 +41,22 @@ class House:
         opened = self.cli("account", "open", name, "--test-balance", "1000000", "--json")
         return str(json.loads(opened)["api_key"])
 
+    @contextmanager
+    def another_edge(self) -> Iterator[int]:
+        """One more edge process on the same database; gives its port."""
+        port = _free_port()
+        environment = {**self.environment, "ONCELINE_PORT": str(port)}
+        with _served([sys.executable, "-m", "onceline", "edge"], environment, port):
+            yield port
+
     def program(self, name: str) -> str:
         return str(binaries() / name)
 
 
 @contextmanager
 def house(**settings: object) -> Iterator[House]:
-    with tempfile.TemporaryDirectory(prefix="onceline-bench-") as name, socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-        probe.close()
+    with tempfile.TemporaryDirectory(prefix="onceline-bench-") as name:
+        port = _free_port()
         told = {f"ONCELINE_{key.upper()}": str(value) for key, value in settings.items()}
         environment = {
             **os.environ,
@@ -59,14 +65,28 @@ def house(**settings: object) -> Iterator[House]:
             "ONCELINE_LIMITS": "off",
             **told,
         }
-        with embedded.serving(Path(name)) as conninfo:
-            server = subprocess.Popen([sys.executable, "-m", "onceline", "up"], env=environment)
-            try:
-                _await_ready(port)
-                yield House(port, Path(name), conninfo, environment)
-            finally:
-                server.terminate()
-                server.wait(timeout=60)
+        with (
+            embedded.serving(Path(name)) as conninfo,
+            _served([sys.executable, "-m", "onceline", "up"], environment, port),
+        ):
+            yield House(port, Path(name), conninfo, environment)
+
+
+@contextmanager
+def _served(command: list[str], environment: dict[str, str], port: int) -> Iterator[None]:
+    server = subprocess.Popen(command, env=environment)
+    try:
+        _await_ready(port)
+        yield
+    finally:
+        server.terminate()
+        server.wait(timeout=60)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 def _await_ready(port: int) -> None:

@@ -6,7 +6,6 @@ same pool of the same server.
 
 from __future__ import annotations
 
-import asyncio
 import re
 import secrets
 import subprocess
@@ -27,24 +26,26 @@ ROUNDS = 3
 def run() -> Iterator[Row]:
     with house() as served:
         keys = [served.account(f"buyer {n}") for n in range(CONNECTIONS)]
-        served.cli("sandbox", "numbers", "--country", "GB", "--count", "24000")
+        served.cli("sandbox", "numbers", "--country", "GB", "--count", "60000")
         _prepare_limit(served)
-        _place(served, keys[0:1], 1.0)
-        yield _placing(served, keys)
+        yield _placing(served, keys, [served.port])
         yield from _half_load(served, keys)
         yield _polling(served, keys)
+        with served.another_edge() as port:
+            yield _placing(served, keys, [served.port, port])
 
 
-def _placing(served: House, keys: list[str]) -> Row:
+def _placing(served: House, keys: list[str], ports: list[int]) -> Row:
     ratios, notes = [], []
+    _place(ports, keys, 1.0)
     for _ in range(ROUNDS):
         limit = _pgbench(served, CONNECTIONS, SECONDS)
-        result = _place(served, keys, SECONDS)
+        result = _place(ports, keys, SECONDS)
         assert not result.refused, f"{result.refused} orders were refused"
         ratios.append(result.rate / limit)
         notes.append(f"{result.rate:.0f}/{limit:.0f} a second")
     return Row(
-        "place an order / pgbench simple-update, 8 clients, one process",
+        f"place an order / pgbench simple-update, 8 clients, {len(ports)} edge",
         median(ratios),
         0.45,
         True,
@@ -54,7 +55,7 @@ def _placing(served: House, keys: list[str]) -> Row:
 
 def _half_load(served: House, keys: list[str]) -> Iterator[Row]:
     """Latency with half as many buyers as cores would like to have."""
-    result = _place(served, keys[: CONNECTIONS // 2], SECONDS, pause=0.01)
+    result = _place([served.port], keys[: CONNECTIONS // 2], SECONDS, pause=0.01)
     yield Row(
         "place an order, p99 at half load",
         result.at(0.99) * 1000,
@@ -71,8 +72,8 @@ def _polling(served: House, keys: list[str]) -> Row:
     ready = request("GET", "/readyz", keys[0])
     ratios, notes = [], []
     for _ in range(ROUNDS):
-        limit = asyncio.run(load(served.port, CONNECTIONS, SECONDS, lambda _: ready))
-        result = asyncio.run(load(served.port, CONNECTIONS, SECONDS, lambda _: poll))
+        limit = load([served.port], CONNECTIONS, SECONDS, lambda _: ready)
+        result = load([served.port], CONNECTIONS, SECONDS, lambda _: poll)
         ratios.append(result.rate / limit.rate)
         notes.append(f"{result.rate:.0f}/{limit.rate:.0f} a second")
     return Row(
@@ -80,13 +81,13 @@ def _polling(served: House, keys: list[str]) -> Row:
     )
 
 
-def _place(served: House, keys: list[str], seconds: float, pause: float = 0.0) -> Result:
+def _place(ports: list[int], keys: list[str], seconds: float, pause: float = 0.0) -> Result:
     body = {"service": "telegram", "country": "GB"}
 
     def next_request(connection: int) -> bytes:
         return request("POST", "/api/v1/orders", keys[connection], body, Idempotency_Key=secrets.token_hex(8))
 
-    return asyncio.run(load(served.port, len(keys), seconds, next_request, pause))
+    return load(ports, len(keys), seconds, next_request, pause)
 
 
 def _some_order(served: House, key: str) -> int:

@@ -51,6 +51,14 @@ def lose_connection(db: Database, conninfo: str) -> None:
         tx.one("select 1")
 
 
+def hang(db: Database) -> None:
+    with db.transaction() as tx:
+        tx.run("set local idle_in_transaction_session_timeout = '100ms'")
+        tx.one("select 1")
+        time.sleep(0.5)
+        tx.one("select 1")
+
+
 def test_named_statements_are_loaded_by_their_names() -> None:
     queries = load_queries("onceline.core.ledger")
     assert queries.balance.startswith("select s.available")
@@ -102,6 +110,11 @@ def test_every_wait_has_a_deadline(db: Database) -> None:
         "statement_timeout": "10s",
         "idle_in_transaction_session_timeout": "20s",
     }
+
+
+def test_a_transaction_that_hangs_between_statements_is_ended_by_the_server(db: Database) -> None:
+    with pytest.raises(DatabaseAway):
+        hang(db)
 
 
 def test_a_server_that_is_not_there_is_away_within_seconds(tmp_path: Path) -> None:

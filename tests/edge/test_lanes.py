@@ -84,6 +84,23 @@ def test_who_waits_at_the_same_time_travels_together_and_gets_its_own_answer(db:
     assert [len(one) for one in road.travelled] == [1, 1, MOST, 5]
 
 
+def test_who_asks_again_the_moment_it_is_answered_is_not_forgotten(
+    db: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pool, "COMMAND_DEADLINE_S", 2)
+
+    async def story(commands: CommandPool) -> None:
+        lane = Lane(commands, doubled)
+
+        async def again_and_again() -> None:
+            for turn in range(200):
+                assert await lane.ask(turn) == turn * 2
+
+        await asyncio.gather(*(again_and_again() for _ in range(WIDTH)))
+
+    run(db, story)
+
+
 def test_two_of_one_identity_never_travel_together(db: Database) -> None:
     road = Road(doubled)
 

@@ -59,3 +59,17 @@ def test_too_many_placements_at_once_are_told_to_come_back(
     assert_problem(alice.place(), 429, "limit_exceeded", limit="placements", retry_after_s=1)
     monkeypatch.undo()
     assert alice.place().status_code == 201
+
+
+@pytest.mark.promise("P13")
+def test_a_checked_key_is_asked_about_again_after_a_second(town: Town, alice: Client) -> None:
+    """Also when the word of its end was lost."""
+    assert alice.who is not None
+    assert alice.get("/balance").status_code == 200
+    town.shop.run(
+        "update grants set revoked_at = %(now)s where side_id = %(side)s",
+        now=town.shop.clock.now(),
+        side=alice.who.side,
+    )
+    time.sleep(gate.KEY_MEMORY_S)
+    assert_problem(alice.get("/balance"), 401, "revoked_key")

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import re
 import time
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, cast
 
 import pytest
+from starlette.websockets import WebSocket
 from websockets.exceptions import ConnectionClosed, ConnectionClosedError
 from websockets.sync.client import connect
 
 from onceline.core.access import commands as access
 from onceline.core.errors import DatabaseAway
 from onceline.edge import hub, live
-from tests.edge.door import API, Client, Live, Town, assert_problem
+from tests.edge.door import API, Client, Live, Town, assert_problem, eventually
 
 NOT_ALLOWED, BAD_FRAME, TOO_MANY, TOO_BIG = 4401, 4400, 4429, 1009
 
@@ -65,7 +67,13 @@ def test_events_arrive_in_order_with_their_order_and_message(alice: Client) -> N
     assert events[1][2]["message"] == order["messages"][0]
 
 
-def test_a_code_is_pushed_without_waiting_for_the_slow_poll(alice: Client) -> None:
+def test_a_code_is_pushed_without_waiting_for_the_slow_poll(
+    alice: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def sees_nothing(*_: object) -> None:
+        return None
+
+    monkeypatch.setattr(hub.Hub, "_look", sees_nothing)
     with alice.live() as line:
         line.ready()
         order = alice.order()
@@ -320,6 +328,40 @@ def test_a_revocation_in_another_process_is_noticed_by_the_poll(town: Town, alic
             )
 
 
+def test_a_fault_in_the_poll_does_not_end_it(
+    town: Town, alice: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    really, faults = hub.Hub._look, [RuntimeError("a bug")]
+
+    async def look(self: hub.Hub, net: hub.Net) -> None:
+        if faults:
+            raise faults.pop()
+        await really(self, net)
+
+    monkeypatch.setattr(hub.Hub, "_look", look)
+    assert alice.who is not None
+    with alice.live() as line:
+        line.ready()
+        eventually(lambda: not faults)
+        with closes(line, NOT_ALLOWED, within=1.5):
+            town.shop.run(
+                "update grants set revoked_at = %(now)s where side_id = %(side)s",
+                now=town.shop.clock.now(),
+                side=alice.who.side,
+            )
+
+
+def test_a_reader_that_does_not_read_is_told_to_resync(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Stuck:
+        async def send_text(self, _: str) -> None:
+            await asyncio.sleep(3)
+
+    monkeypatch.setattr(live, "SEND_S", 0.05)
+    with pytest.raises(live._Closed, match="resync") as closed:
+        asyncio.run(live._send(cast(WebSocket, Stuck()), {}))
+    assert closed.value.code == live.TOO_SLOW
+
+
 def test_a_side_has_a_bounded_number_of_sockets(alice: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(hub.MOST_WAITERS, "socket", 2)
     with alice.live() as one, alice.live() as two:
@@ -335,6 +377,14 @@ def test_a_side_has_a_bounded_number_of_long_polls(alice: Client, monkeypatch: p
     monkeypatch.setitem(hub.MOST_WAITERS, "long poll", 0)
     answer = alice.get("/events", after=1, wait=5)
     assert_problem(answer, 429, "limit_exceeded", limit="long polls", retry_after_s=1)
+
+
+def test_sockets_and_long_polls_are_counted_apart(alice: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(hub.MOST_WAITERS, "socket", 1)
+    monkeypatch.setitem(hub.MOST_WAITERS, "long poll", 1)
+    with alice.live() as line:
+        line.ready()
+        assert alice.get("/events", after=1, wait=1).status_code == 200
 
 
 def test_the_time_from_gateway_to_socket_is_measured(alice: Client) -> None:

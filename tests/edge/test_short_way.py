@@ -163,6 +163,13 @@ def test_a_key_without_the_right_is_refused_alike_both_ways(alice: Client) -> No
     assert reader.send("GET", "/orders/1").json()["code"] == "insufficient_scope"
 
 
+def test_a_key_for_the_old_protocols_is_refused_alike_both_ways(alice: Client) -> None:
+    old = alice.scoped("orders:read", kind="protocol")
+    old.get("/orders/1", wait=0)
+    assert told(old.send("GET", "/orders/1")) == told(old.send("GET", "/orders/1?wait=0"))
+    assert old.send("GET", "/orders/1").json()["code"] == "invalid_key"
+
+
 def test_a_rate_that_is_used_up_refuses_alike_both_ways(town: Town, alice: Client) -> None:
     path = f"/orders/{alice.order()['id']}"
     with town.another(requests_per_s=1, request_burst=3) as url:

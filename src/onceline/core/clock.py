@@ -30,4 +30,4 @@ class ManualClock:
 
 def rfc3339(instant: datetime) -> str:
     """Text with microseconds and Z, as every instant is written on the wire (RFC 3339)."""
-    return instant.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return instant.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")

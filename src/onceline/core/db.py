@@ -53,7 +53,7 @@ class Answer:
 
     def _travel(self) -> None:
         """With a sync, or the server would take our silence for work, and never end a transaction that hangs."""
-        if self._pipeline is not None:
+        if self._pipeline is not None and self._cursor.pgresult is None:
             self._pipeline.sync()
 
 

@@ -76,7 +76,7 @@ class StrictRoute(APIRoute):
 
 def parse(raw: bytes) -> Any:
     """Raises BadRequest (malformed_body)."""
-    if _depth(raw) > MOST_DEPTH:
+    if raw.count(b"[") + raw.count(b"{") > MOST_DEPTH and _depth(raw) > MOST_DEPTH:
         _refuse(f"nested deeper than {MOST_DEPTH} levels")
     try:
         text = raw.decode("utf-8")
@@ -87,7 +87,8 @@ def parse(raw: bytes) -> Any:
             parse_int=_integer,
             parse_float=_number,
         )
-        json.dumps(value, ensure_ascii=False).encode("utf-8")
+        if "\\u" in text:  # only an escape can write half a character
+            json.dumps(value, ensure_ascii=False).encode("utf-8")
     except UnicodeDecodeError:
         _refuse("not UTF-8")
     except UnicodeEncodeError:

@@ -7,7 +7,6 @@ import time
 from typing import Any
 
 from prometheus_client import Histogram
-from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from onceline.accesslog import AccessLog
@@ -43,7 +42,10 @@ class Envelope:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                _add_headers(MutableHeaders(scope=message), request_id, state.get("allowance"))
+                headers = [*message["headers"], *_headers(request_id, state.get("allowance"))]
+                if not any(name == b"cache-control" for name, _ in headers):
+                    headers.append((b"cache-control", b"no-store"))
+                message["headers"] = headers
             await send(message)
 
         try:
@@ -69,11 +71,15 @@ def _template(scope: Scope) -> str:
     return getattr(route, "path", UNMATCHED)
 
 
-def _add_headers(headers: MutableHeaders, request_id: str, allowance: Allowance | None) -> None:
-    headers["X-Request-Id"] = request_id
-    headers["X-Content-Type-Options"] = "nosniff"
-    headers["Referrer-Policy"] = "no-referrer"
-    headers.setdefault("Cache-Control", "no-store")
+def _headers(request_id: str, allowance: Allowance | None) -> list[tuple[bytes, bytes]]:
+    added = [
+        (b"x-request-id", request_id.encode()),
+        (b"x-content-type-options", b"nosniff"),
+        (b"referrer-policy", b"no-referrer"),
+    ]
     if allowance:
-        headers["RateLimit-Policy"] = f'"key";q={allowance.quota};w={allowance.window_s}'
-        headers["RateLimit"] = f'"key";r={allowance.left};t={allowance.reset_s}'
+        added += [
+            (b"ratelimit-policy", b'"key";q=%d;w=%d' % (allowance.quota, allowance.window_s)),
+            (b"ratelimit", b'"key";r=%d;t=%d' % (allowance.left, allowance.reset_s)),
+        ]
+    return added

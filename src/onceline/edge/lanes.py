@@ -42,16 +42,18 @@ class Lane(Generic[Ask, Answer]):
         self._together = together
         self._identity = identity
         self._waiting: deque[_Waiting[Ask, Answer]] = deque()
-        self._driving: set[asyncio.Task[None]] = set()
+        self._busy = 0
+        self._drivers: set[asyncio.Task[None]] = set()
 
     async def ask(self, one: Ask) -> Answer:
         """Raises what `together` refused it with, Busy, and DatabaseAway when the outcome is unknown."""
         future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         self._waiting.append((one, future))
-        if len(self._driving) < WIDTH:
+        if self._busy < WIDTH:
+            self._busy += 1
             driver = asyncio.create_task(self._drive())
-            self._driving.add(driver)
-            driver.add_done_callback(self._driving.discard)
+            self._drivers.add(driver)
+            driver.add_done_callback(self._drivers.discard)
         try:
             async with asyncio.timeout(pool.COMMAND_DEADLINE_S):
                 return await future
@@ -59,8 +61,11 @@ class Lane(Generic[Ask, Answer]):
             raise DatabaseAway from error
 
     async def _drive(self) -> None:
-        while self._waiting:
-            await self._serve(self._take())
+        try:
+            while self._waiting:
+                await self._serve(self._take())
+        finally:
+            self._busy -= 1  # before anybody else runs, or who asks next would wait for a driver that has gone
 
     def _take(self) -> list[_Waiting[Ask, Answer]]:
         """The next that may travel together; who gave up waiting is left out."""

@@ -182,6 +182,14 @@ def test_a_rotated_key_overlaps_as_long_as_asked(shop: Shop, alice: Customer) ->
         grant_of(shop, old)
 
 
+def test_a_rotation_never_lengthens_the_life_of_the_old_key(shop: Shop, alice: Customer) -> None:
+    key, old = make_key(shop, alice, expires_at=shop.clock.now() + timedelta(seconds=30))
+    rotate(shop, alice, key, overlap_s=60)
+    shop.pass_time(30)
+    with pytest.raises(KeyExpired):
+        grant_of(shop, old)
+
+
 def test_nobody_rotates_a_key_into_more_than_they_have(shop: Shop, alice: Customer) -> None:
     key, _ = make_key(shop, alice, "orders:read", "orders:write")
     with pytest.raises(ScopeMissing):
@@ -270,6 +278,13 @@ def test_a_ticket_is_good_for_thirty_seconds(shop: Shop, alice: Customer) -> Non
 def test_a_ticket_ends_with_its_key(shop: Shop, alice: Customer) -> None:
     ticket = ticket_of(shop, alice)
     revoke(shop, alice, grant_of(shop, alice.key).key)
+    with pytest.raises(KeyRefused):
+        redeem(shop, ticket)
+
+
+def test_a_ticket_ends_with_its_account(shop: Shop, alice: Customer) -> None:
+    ticket = ticket_of(shop, alice)
+    set_state(shop, alice, "suspended")
     with pytest.raises(KeyRefused):
         redeem(shop, ticket)
 

@@ -129,6 +129,15 @@ def test_a_number_that_got_a_message_for_a_service_is_never_sold_for_it_again(sh
     assert shop.place(charlie, "whatsapp")
 
 
+@pytest.mark.promise("P6")
+def test_a_code_burns_its_number_whoever_sent_it(shop: Shop) -> None:
+    alice, charlie = shop.customer(ALICE), shop.customer(CHARLIE)
+    shop.only("GB", 1)
+    used_up(shop, alice, shop.place(alice), "Your code is 482913", "Nobody Knows")
+    with pytest.raises(OutOfStock):
+        shop.place(charlie)
+
+
 def test_a_number_that_got_nothing_serves_others_but_never_the_same_side_for_that_service(shop: Shop) -> None:
     alice, charlie = shop.customer(ALICE), shop.customer(CHARLIE)
     shop.only("GB", 1)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from onceline.core.inbox.recognise import recognise
 from tests.personas import ALICE, CHARLIE
-from tests.shop import CANCEL_LOCK_S, COOLDOWN_S, Shop
+from tests.shop import CANCEL_LOCK_S, COOLDOWN_S, DRAIN_S, GRACE_S, WINDOW_S, Shop
 
 HOUR = 3600
 
@@ -49,6 +51,21 @@ def test_a_message_that_comes_before_its_order_by_the_clock_is_still_its_own(sho
     shop.sms(order.e164)
     assert shop.view(order)["charged"]
     shop.assert_books_are_true()
+
+
+@pytest.mark.promise("P6")
+def test_a_closed_order_listens_on_no_longer_than_its_number_rests(shop: Shop) -> None:
+    """Where an operator lets numbers rest for less than the grace."""
+    rest = GRACE_S // 2
+    shop.context = replace(shop.context, terms=replace(shop.context.terms, cooldown_s=rest))
+    order = shop.place(shop.customer(ALICE))
+    shop.wait(WINDOW_S + DRAIN_S)
+    shop.pass_time(rest)
+    shop.sms(order.e164, "Your code is 11111")
+    shop.pass_time(1)
+    past = shop.sms(order.e164, "Your code is 22222")
+    assert [one["code"] for one in shop.view(order)["messages"]] == ["11111"]
+    assert shop.inbound_state(past) == "counted"
 
 
 def test_a_message_says_which_service_it_seems_to_come_from_and_why(shop: Shop) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
+import psycopg
 import pytest
 
 from onceline.core.errors import (
@@ -106,6 +107,15 @@ def test_a_pool_of_the_other_mode_does_not_exist(shop: Shop) -> None:
         shop.place(shop.customer(ALICE), pool="real")
     with pytest.raises(NotFound):
         shop.place(shop.customer(CHARLIE, mode="live"), pool="sandbox")
+
+
+def test_an_order_is_served_from_pools_of_its_own_mode(shop: Shop) -> None:
+    """Also when one of the other mode is cheaper and has numbers."""
+    shop.pool("real", PRICE - 1, mode="live")
+    shop.stock("GB", numbers(2), pool="real")
+    assert shop.place(shop.customer(ALICE)).pool == "sandbox"
+    shop.run("update prices set amount = 1 where pool_id <> (select id from pools where slug = 'real')")
+    assert shop.place(shop.customer(CHARLIE, mode="live")).pool == "real"
 
 
 @pytest.mark.promise("M3")
@@ -375,4 +385,24 @@ def test_an_order_placed_after_the_rest_gets_the_number_back_into_use(shop: Shop
     shop.wait(WINDOW_S + 3)
     shop.pass_time(COOLDOWN_S)
     shop.place(alice, "whatsapp")
+    shop.assert_books_are_true()
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        pytest.param("number_id = (select min(number_id) from orders)", id="a number with two live orders"),
+        pytest.param(
+            "state = 'received', money = 'captured', captured_at = created_at", id="money without a valid message"
+        ),
+        pytest.param("state = 'expired'", id="closed and never ended"),
+        pytest.param("closed_at = created_at", id="ended and not closed"),
+        pytest.param("state = 'placing'", id="a number before the supplier named it"),
+    ],
+)  # fmt: skip
+def test_the_tables_themselves_refuse_what_no_command_may_write(shop: Shop, damage: str) -> None:
+    alice = shop.customer(ALICE)
+    shop.place_all(alice, TELEGRAM, TELEGRAM)
+    with pytest.raises(psycopg.IntegrityError):
+        shop.run(f"update orders set {damage}")
     shop.assert_books_are_true()

@@ -150,6 +150,14 @@ def test_the_same_key_for_another_extension_is_a_conflict(shop: Shop, alice: Cus
         shop.extend(alice, rental, FOUR_HOURS, key="one")
 
 
+def test_the_same_key_for_another_rental_is_a_conflict(shop: Shop, alice: Customer, rental: Order) -> None:
+    other = shop.place(alice, kind="rental", duration_s=FOUR_HOURS)
+    shop.extend(alice, rental, ONE_DAY, key="one")
+    with pytest.raises(IdempotencyConflict):
+        shop.extend(alice, other, ONE_DAY, key="one")
+    assert shop.order(other).expires_at == other.expires_at
+
+
 @pytest.mark.parametrize("duration_s", [0, -1, 12345])
 def test_a_duration_that_nobody_sells_does_not_extend(
     shop: Shop, alice: Customer, rental: Order, duration_s: int

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
@@ -11,6 +13,7 @@ from onceline.core.money import MICROS
 from onceline.core.orders import supply
 from onceline.core.orders.model import Order
 from onceline.core.orders.supply import DueCall
+from onceline.workers.expire import expire_round
 from tests.personas import ALICE
 from tests.shop import CANCEL_LOCK_S, DRAIN_S, PRICE, WINDOW_S, Customer, Shop, numbers
 
@@ -122,7 +125,7 @@ def test_an_answer_that_comes_twice_counts_once(shop: Shop, alice: Customer, ask
     with shop.db.transaction() as tx:
         again = DueCall(call.id, call.verb, 2, call.supplier, shop.order(asked))
         supply.acquired(tx, shop.context, again, NUMBER, "")
-    assert shop.events(alice) == events
+    assert (shop.events(alice), waiting_verbs(shop, asked)) == (events, [])
     shop.assert_books_are_true()
 
 
@@ -134,6 +137,36 @@ def test_an_answer_after_the_end_hands_the_number_back(shop: Shop, alice: Custom
     assert (shop.view(asked)["state"], shop.view(asked)["number"]) == ("expired", None)
     assert set(waiting_verbs(shop, asked)) == {"cancel"}
     assert shop.value("select state from numbers where e164 = %(e164)s", e164=NUMBER) == "free"
+    shop.assert_books_are_true()
+
+
+def test_a_refusal_after_the_end_changes_nothing(shop: Shop, alice: Customer, asked: Order) -> None:
+    [call] = due(shop)
+    shop.wait(WINDOW_S + DRAIN_S)
+    events = shop.events(alice)
+    with shop.db.transaction() as tx:
+        supply.refused(tx, shop.context, call)
+    assert (shop.view(asked)["state"], shop.balance(alice).available) == ("expired", ALL)
+    assert shop.events(alice) == events
+    shop.assert_books_are_true()
+
+
+def test_an_answer_and_the_end_at_once_never_split_number_and_money(
+    shop: Shop, alice: Customer, asked: Order
+) -> None:
+    """The end waits for the order, finds that it has a number now, and takes the locks again in their order."""
+    [call] = due(shop)
+    shop.pass_time(WINDOW_S + DRAIN_S)
+    with ThreadPoolExecutor(1) as worker:
+        with shop.db.transaction() as tx:
+            supply.acquired(tx, shop.context, call, NUMBER, "")
+            tx.one("select 1")
+            ended = worker.submit(expire_round, shop.db, shop.context)
+            time.sleep(0.3)
+        assert ended.result(5) == 0
+    assert (shop.order(asked).state, shop.order(asked).e164) == ("waiting", NUMBER)
+    assert expire_round(shop.db, shop.context) == 1
+    assert (shop.order(asked).state, shop.balance(alice).available) == ("expired", ALL)
     shop.assert_books_are_true()
 
 

@@ -83,6 +83,15 @@ def test_what_a_destroyed_key_sealed_is_erased(safe: Vault, tmp_path: Path) -> N
     assert list((tmp_path / "keys" / "account").iterdir()) == []
 
 
+def test_a_destroyed_key_is_overwritten_before_it_goes(safe: Vault, tmp_path: Path) -> None:
+    """Another name of the same file sees what the disk keeps."""
+    [file] = (tmp_path / "keys" / "account").iterdir()
+    before, same = file.read_bytes(), tmp_path / "same"
+    same.hardlink_to(file)
+    safe.destroy(KEY)
+    assert (len(same.read_bytes()), same.read_bytes() == before) == (len(before), False)
+
+
 def test_a_key_can_be_destroyed_twice(safe: Vault) -> None:
     safe.destroy(KEY)
     safe.destroy(KEY)

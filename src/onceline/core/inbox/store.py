@@ -10,7 +10,7 @@ import json
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from onceline.core.db import Row, Transaction, load_queries
+from onceline.core.db import Answer, Row, Transaction, load_queries
 from onceline.core.errors import Erased
 from onceline.core.inbox.join import join
 from onceline.core.inbox.model import LONGEST_SENDER, LONGEST_TEXT, Inbound
@@ -75,10 +75,10 @@ def read(vault: Vault, row: Row) -> Content | None:
     return Content(**json.loads(packed))
 
 
-def locked(tx: Transaction, message: int) -> Row | None:
+def ask_locked(tx: Transaction, message: int) -> Answer:
     """A kept message with its number's country, read under the number's lock: nobody else can decide about it."""
     tx.send(_Q.lock_number, {"id": message})
-    return tx.one(_Q.inbound, {"id": message})
+    return tx.ask(_Q.inbound, {"id": message})
 
 
 def stored_for(tx: Transaction, number: int, *, after: int = 0) -> list[Row]:

@@ -45,7 +45,8 @@ def receive(tx: Transaction, context: Context, message: Inbound) -> Kept:
 
 def settle(tx: Transaction, context: Context, message: int) -> None:
     """T2 for one kept message. Decided messages are left as they are."""
-    row = inbox.locked(tx, message)
+    asked, asked_holder = inbox.ask_locked(tx, message), store.ask_holder(tx, message)
+    row, holder = asked.one(), store.holder(asked_holder)
     if row is None:
         return
     if row.state == "part":
@@ -55,11 +56,10 @@ def settle(tx: Transaction, context: Context, message: int) -> None:
     elif row.state == "stored" and row.number_id is None:
         inbox.decide(tx, row.id, "unowned", keep_payload=True)
     elif row.state == "stored":
-        _settle_stored(tx, context, row)
+        _settle_stored(tx, context, row, holder)
 
 
-def _settle_stored(tx: Transaction, context: Context, row: Row) -> None:
-    holder = store.orders(tx, [row.holder]).get(row.holder) if row.holder else None
+def _settle_stored(tx: Transaction, context: Context, row: Row, holder: Order | None) -> None:
     reading = _read(tx, context, row, holder)
     if reading is None:
         return

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import NamedTuple
 
-from onceline.core.db import Listing, Row, Transaction, load_queries, page_of
+from onceline.core.db import Answer, Listing, Row, Transaction, load_queries, page_of
 from onceline.core.errors import Busy, Erased, NotFound
 from onceline.core.inventory import store as inventory
 from onceline.core.orders.model import Order
@@ -91,6 +91,16 @@ def listed(tx: Transaction, side: int, wanted: Wanted, *, before: int | None, li
     """Ids newest first; the cursor is the id of the last order seen."""
     params = {"side": side, "before": before, "limit": limit + 1, **wanted._asdict()}
     return page_of(tx.all(Q.listed, params), limit)
+
+
+def ask_holder(tx: Transaction, message: int) -> Answer:
+    """The order that held the number when a message came; `holder` reads the answer."""
+    return tx.ask(Q.holder, {"message": message})
+
+
+def holder(answer: Answer) -> Order | None:
+    row = answer.one()
+    return Order(*row) if row else None
 
 
 def write(tx: Transaction, after: Order) -> None:

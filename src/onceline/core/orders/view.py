@@ -94,7 +94,7 @@ def _number(context: Context, order: Order) -> str | None:
 
 def created_view(context: Context, order: Order) -> dict[str, Any]:
     """The order as the placing answered it, made of columns that never change: the same bytes for every replay."""
-    fresh = model.as_created(order)
+    fresh = order if order.revision == 1 else model.as_created(order)
     return order_view(context, fresh, [], fresh.created_at)
 
 
