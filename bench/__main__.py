@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 
-from bench import allocation, messages, orders, otp
+from bench import allocation, history, messages, orders, otp
 from bench.rows import Row
 
 
@@ -24,7 +24,13 @@ def extraction() -> Iterator[Row]:
     yield Row("worst hostile text of 10,000 characters", worst.milliseconds, 5, False, "ms", note)
 
 
-PARTS = {"otp": extraction, "allocation": allocation.run, "orders": orders.run, "messages": messages.run}
+PARTS = {
+    "otp": extraction,
+    "allocation": allocation.run,
+    "history": history.run,
+    "orders": orders.run,
+    "messages": messages.run,
+}
 
 
 def main(wanted: list[str]) -> int:

@@ -68,7 +68,7 @@ def _measure(conninfo: str) -> dict[str, list[float]]:
                 began = time.perf_counter()
                 row = connection.execute(
                     "select number_id from take_number((select id from pools where slug = 'sandbox'), %s, null,"
-                    " (select id from services where slug = 'telegram'), 1, now())",
+                    " (select id from services where slug = 'telegram'), 1, now(), 1)",
                     (country,),
                 ).fetchone()
                 took = time.perf_counter() - began

@@ -164,6 +164,7 @@ def test_faults_are_counted_not_echoed(alice: Client) -> None:
     body = assert_problem(answer, 422, "invalid_input")
     assert len(body["faults"]) == 20
     assert "very secret" not in answer.text
+    assert "very secret" not in alice.raw("/orders", json.dumps(GOOD | {"country": "very secret"})).text
     assert len(answer.content) < 20_000
 
 

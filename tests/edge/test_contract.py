@@ -231,5 +231,7 @@ def test_the_access_log_knows_templates_and_no_customer(alice: Client, logs: Pat
     lines = "".join(path.read_text() for path in sorted(logs.glob("*.log")))
     assert "127.0.0.1 GET /api/v1/orders/{order_id} 200" in lines
     assert "GET (unmatched) 404" in lines
+    to_the_minute = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\dZ \S+ [A-Z]+ \S+ \d{3} \d+ms")
+    assert all(to_the_minute.fullmatch(line) for line in lines.splitlines())
     for planted in ("planted", str(order["id"]), order["number"], str(alice.key)[8:30], "482913"):
         assert planted not in lines

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
@@ -169,12 +170,13 @@ def test_who_waits_behind_a_statement_that_hangs_is_answered_in_time(
     road = Road(doubled)
 
     async def story(commands: CommandPool) -> None:
-        monkeypatch.setattr(pool, "COMMAND_DEADLINE_S", 0.2)
-        lane = Lane(commands, road)
+        monkeypatch.setattr(pool, "COMMAND_DEADLINE_S", 0.5)
+        lane, began = Lane(commands, road), time.monotonic()
         hanging = await occupy(lane, road, [1, 2])
         waiting = [asyncio.create_task(lane.ask(one)) for one in range(2)]
         outcomes = await asyncio.gather(*hanging, *waiting, return_exceptions=True)
         assert [type(one) for one in outcomes] == [DatabaseAway] * 4
+        assert time.monotonic() - began < 0.8, "not a deadline of their own behind that of others"
         monkeypatch.undo()
         road.go.set()
         assert await lane.ask(9) == 18

@@ -5,7 +5,7 @@ from __future__ import annotations
 from tests.laws.mutant import Mutant
 
 _HOUSE = "core/schema/0001_house.sql"
-_PLACING = "core/schema/0003_place_orders.sql"
+_PLACING = "core/schema/0004_place_orders.sql"
 _COMMANDS = "core/orders/commands.py"
 _MODEL = "core/orders/model.py"
 _CHANGES = "core/orders/changes.py"

@@ -29,14 +29,14 @@ MOST = 32
 class Lane(Generic[Ask, Answer]):
     """`together` answers all that it is given, in order, each with an answer or its refusal.
 
-    Two with the same `identity` never travel together.
+    Two with the same `identity`, where there is one, never travel together.
     """
 
     def __init__(
         self,
         commands: pool.CommandPool,
         together: Callable[[Transaction, Sequence[Ask]], Sequence[Answer | OncelineError]],
-        identity: Callable[[Ask], Hashable] = id,
+        identity: Callable[[Ask], Hashable] | None = None,
     ) -> None:
         self._commands = commands
         self._together = together
@@ -65,7 +65,8 @@ class Lane(Generic[Ask, Answer]):
             while self._waiting:
                 await self._serve(self._take())
         finally:
-            self._busy -= 1  # before anybody else runs, or who asks next would wait for a driver that has gone
+            # Before anybody else runs, or who asks next would wait for a driver that has gone.
+            self._busy -= 1
 
     def _take(self) -> list[_Waiting[Ask, Answer]]:
         """The next that may travel together; who gave up waiting is left out."""
@@ -73,7 +74,7 @@ class Lane(Generic[Ask, Answer]):
         left: deque[_Waiting[Ask, Answer]] = deque()
         while self._waiting and len(taken) < MOST:
             one = self._waiting.popleft()
-            identity = self._identity(one[0])
+            identity = self._identity(one[0]) if self._identity else id(one)
             if identity in taken:
                 left.append(one)
             elif not one[1].done():

@@ -15,7 +15,7 @@ from onceline.core.orders.model import Order
 from onceline.core.orders.supply import DueCall
 from onceline.workers.expire import expire_round
 from tests.personas import ALICE
-from tests.shop import CANCEL_LOCK_S, DRAIN_S, PRICE, WINDOW_S, Customer, Shop, numbers
+from tests.shop import CANCEL_LOCK_S, COOLDOWN_S, DRAIN_S, PRICE, WINDOW_S, Customer, Shop, numbers
 
 ALL = 100 * MICROS
 NUMBER = numbers(1)[0]
@@ -248,4 +248,25 @@ def test_an_order_in_placing_ends_with_its_window(shop: Shop, alice: Customer, a
     shop.wait(WINDOW_S + DRAIN_S)
     with pytest.raises(OrderClosed):
         shop.cancel(alice, asked)
+    shop.assert_books_are_true()
+
+
+@pytest.mark.promise("P6")
+def test_a_number_named_late_belongs_to_the_order_that_it_was_named_for(shop: Shop, alice: Customer) -> None:
+    """The number's last lessee was placed after the order that gets it now."""
+    now = shop.clock.now()
+    shop.run("update services set window_factor = 3 where slug = 'telegram'")
+    early = shop.place(alice, pool="asked")
+    charlie = shop.customer("Charlie")
+    later = shop.place(charlie, pool="asked")
+    [waiting, quick] = due(shop)
+    answer(shop, quick)
+    shop.wait(CANCEL_LOCK_S)
+    shop.cancel(charlie, later)
+    shop.clock.advance(COOLDOWN_S)
+    assert shop.clock.now() < now + timedelta(seconds=3 * WINDOW_S)
+    answer(shop, waiting)
+    shop.sms(NUMBER)
+    assert shop.view(early)["code"] == "482913"
+    assert shop.view(later)["messages"] == []
     shop.assert_books_are_true()

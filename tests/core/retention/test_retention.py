@@ -98,6 +98,7 @@ def test_the_link_from_number_to_order_goes_after_thirty_days_and_its_owner_stil
     assert prune_after(shop, 30 * DAY)["numbers"] == 0
     assert prune_after(shop, 1)["numbers"] == 1
     row = shop.rows("select number_id, e164, e164_sealed from orders")[0]
+    assert shop.rows("select from numbers where holder is not null") == []
     assert (row.number_id, row.e164) == (None, None)
     assert order.e164 is not None
     assert order.e164.encode() not in bytes(row.e164_sealed)

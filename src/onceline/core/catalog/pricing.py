@@ -1,6 +1,6 @@
 """Which price holds: the most particular row wins. Pure.
 
-The same rule stands in the schema (`price_of`, `place_order`), where placing an order decides; a test holds them together.
+The same rule stands in the schema (`price_of`, `place_orders`), where placing an order decides; a test holds them together.
 """
 
 from __future__ import annotations

@@ -1,11 +1,9 @@
 -- name: keep
--- T1: the message is ours once this is committed, and the holder of its number is fixed. Changes no account, no order, no
--- number row. Index orders_by_number.
+-- T1: the message is ours once this is committed, and who holds its number is fixed. Changes no account, order or number.
 insert into inbound (supplier, supplier_message_id, number_id, holder, received_at, state, intake_key, payload,
                      part_group, part_index, part_total)
-select %(supplier)s, %(supplier_message_id)s, n.id,
-       (select o.id from orders o where o.number_id = n.id order by o.serial desc limit 1), %(received_at)s, %(state)s,
-       %(intake_key)s, %(payload)s, %(part_group)s, %(part_index)s, %(part_total)s
+select %(supplier)s, %(supplier_message_id)s, n.id, n.holder, %(received_at)s, %(state)s, %(intake_key)s, %(payload)s,
+       %(part_group)s, %(part_index)s, %(part_total)s
 from (select) one left join numbers n on n.e164 = %(number)s
 on conflict (supplier, supplier_message_id) do nothing
 returning id, number_id

@@ -74,4 +74,4 @@ where n.e164 = %(e164)s and p.slug = %(pool)s and n.state = 'free' and n.availab
 for no key update of n
 
 -- name: lease
-update numbers set state = 'leased' where id = %(number)s
+update numbers set state = 'leased', holder = %(order)s where id = %(number)s

@@ -82,5 +82,6 @@ def adopt(
     return int(row.id) if row else None
 
 
-def lease(tx: Transaction, number: int) -> None:
-    tx.run(_Q.lease, {"number": number})
+def lease(tx: Transaction, number: int, order: int) -> None:
+    """To an order, which gets its messages from now on."""
+    tx.run(_Q.lease, {"number": number, "order": order})

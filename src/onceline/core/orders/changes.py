@@ -24,7 +24,7 @@ def apply(
     now: datetime,
     message: int | None = None,
 ) -> None:
-    """The caller holds the locks of the number and the order; the side's row is taken here, last.
+    """The caller holds the number's lock, or the order's where it has no number; the side's row is taken here, last.
 
     Nothing is waited for: the statements travel together, with what comes next.
     """

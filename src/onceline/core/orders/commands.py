@@ -1,4 +1,7 @@
-"""What customers and clocks do to orders. Lock order everywhere: number, order, the side's row last."""
+"""What customers and clocks do to orders.
+
+Lock order: number, order, the side's row last. Placing alone takes sides first, and waits for no number.
+"""
 
 from __future__ import annotations
 

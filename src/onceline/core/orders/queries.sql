@@ -76,7 +76,7 @@ join pools p on p.id = o.pool_id
 where o.id = (select i.holder from inbound i where i.id = %(message)s)
 
 -- name: write
--- What a transition may change. The caller holds the row's lock.
+-- What a transition may change. The caller holds the lock of the order's number, or its own where it has none.
 update orders
 set state = %(state)s, money = %(money)s, number_id = %(number_id)s, e164 = %(e164)s, network = %(network)s,
     expires_at = %(expires_at)s, closed_at = %(closed_at)s, first_shown_at = %(first_shown_at)s,
@@ -175,15 +175,20 @@ delete from supplier_calls where id = %(id)s
 update supplier_calls set next_at = %(next_at)s where id = %(id)s
 
 -- name: bare_numbers
--- Closed orders whose number is due to be sealed (promise A4). Index orders_to_seal.
+-- Closed orders whose number is due to be sealed (promise A4), locked with their numbers and never waited for. Index
+-- orders_to_seal.
 select o.id, o.e164, d.account_id as account
-from orders o join sides d on d.id = o.side_id
-where o.number_id is not null and o.closed_at < %(before)s
+from orders o join sides d on d.id = o.side_id join numbers n on n.id = o.number_id
+where o.closed_at < %(before)s
 order by o.closed_at
 limit %(limit)s
-for update of o skip locked
+for update of n, o skip locked
 
 -- name: seal_number
+-- Cut the link both ways.
+with freed as (
+    update numbers set holder = null where holder = %(id)s and id = (select o.number_id from orders o where o.id = %(id)s)
+)
 update orders set number_id = null, e164 = null, e164_sealed = %(sealed)s where id = %(id)s
 
 -- name: prune_keys

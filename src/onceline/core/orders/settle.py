@@ -31,7 +31,7 @@ from onceline.core.inventory import store as inventory
 from onceline.core.orders import model, store
 from onceline.core.orders.changes import apply
 from onceline.core.orders.context import Context
-from onceline.core.orders.model import Order
+from onceline.core.orders.model import Change, Order
 from onceline.core.orders.store import Message, MessageContent
 
 _MOST_PAGES = 100
@@ -126,33 +126,35 @@ def _read(tx: Transaction, context: Context, row: Row, holder: Order | None) -> 
 
 
 def _hand_over(tx: Transaction, context: Context, order: Order, readings: Sequence[_Reading]) -> None:
-    """Give an order, whose number's lock is held, its messages. Every burn comes before the side's row is taken."""
+    """Give an order, whose number's lock is held, its messages.
+
+    The burnt bits are shared by many numbers and the side's row by many orders, so those come last, in this order: what is
+    slow to prepare is on its way before.
+    """
     if not readings:
         return
-    inventory.burn(tx, readings[0].row.number_id, _burnt_services(context, order, readings))
-    for reading in readings:
-        verdict = reading.found.verdict
-        inbox.decide(tx, reading.row.id, verdict.value, keep_payload=verdict is Verdict.WITHHOLD)
-        order = _write(tx, context, order, reading)
-
-
-def _write(tx: Transaction, context: Context, order: Order, reading: _Reading) -> Order:
-    """Show or withhold one message; returns the order after it."""
     now = context.clock.now()
-    if reading.found.verdict is Verdict.WITHHOLD:
-        change = model.withhold(order)
-        apply(tx, context, order, change, now)
-        return change.order
-    row, code = reading.row, reading.code
-    change = model.show(
-        order, received_at=row.received_at, has_code=code is not None, late=reading.found.late
-    )
-    message = Message(
-        row.id, order.id, row.received_at, reading.found.late, change.order.revision, _content(reading)
-    )
+    steps = []
+    for reading in readings:
+        change = _decide(tx, context, order, reading)
+        steps.append((order, change, reading.row.id))
+        order = change.order
+    inventory.burn(tx, readings[0].row.number_id, _burnt_services(context, order, readings))
+    for before, change, message in steps:
+        apply(tx, context, before, change, now, message)
+
+
+def _decide(tx: Transaction, context: Context, order: Order, reading: _Reading) -> Change:
+    """Show or withhold one message; returns what that does to the order."""
+    row, verdict = reading.row, reading.found.verdict
+    inbox.decide(tx, row.id, verdict.value, keep_payload=verdict is Verdict.WITHHOLD)
+    if verdict is Verdict.WITHHOLD:
+        return model.withhold(order)
+    late = reading.found.late
+    change = model.show(order, received_at=row.received_at, has_code=reading.code is not None, late=late)
+    message = Message(row.id, order.id, row.received_at, late, change.order.revision, _content(reading))
     store.add_message(tx, context.vault, order.account, message)
-    apply(tx, context, order, change, now, message=row.id)
-    return change.order
+    return change
 
 
 def _content(reading: _Reading) -> MessageContent:

@@ -86,7 +86,7 @@ def acquired(tx: Transaction, context: Context, call: DueCall, number: str, netw
         _hand_back(tx, call.order.id, None, now)
         apply(tx, context, order, model.fail(order, now), now)
     else:
-        inventory.lease(tx, taken)
+        inventory.lease(tx, taken, order.id)
         apply(tx, context, order, model.assign(order, taken, number, network), now)
 
 

@@ -35,13 +35,14 @@ left join (
 ) o on o.side_id = s.id
 
 -- name: i2_numbers
--- Numbers with more than one live order, or leased without one, or free with one.
+-- Numbers with more than one live order, or leased without one, or free with one, or that name another holder.
 select count(*) as checked,
        count(*) filter (where coalesce(o.live, 0) > 1
-                        or (coalesce(o.live, 0) = 1) <> (n.state = 'leased')) as broken
+                        or (coalesce(o.live, 0) = 1) <> (n.state = 'leased')
+                        or o.id <> n.holder or (o.id is not null and n.holder is null)) as broken
 from numbers n
 left join (
-    select number_id, count(*) as live from orders
+    select number_id, count(*) as live, min(id) as id from orders
     where state in ('waiting', 'received', 'resend_pending') group by number_id
 ) o on o.number_id = n.id
 

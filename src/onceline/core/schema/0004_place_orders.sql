@@ -7,8 +7,8 @@ drop function refuse;
 drop function retake_number;
 drop function pick_number;
 
--- No foreign key: both rows are written by `place_orders` alone, which holds the side's row. The check of each cost as
--- much as the insert.
+-- No foreign key: whoever writes these rows acts for a grant, and a grant names a side that exists. The check of each cost
+-- as much as the insert.
 alter table orders drop constraint orders_side_id_fkey;
 alter table idempotency drop constraint idempotency_side_id_fkey;
 
@@ -19,15 +19,16 @@ language sql stable as $$
     select o.side_id, o.service_id from orders o where o.number_id = p_number order by o.serial desc offset 0
 $$;
 
--- Lease a number of a pool that is free, out of cool-down, not burnt for the service, and never was this side's for it
--- (no side: any number may come again, as for test services). Nothing comes back when there is none.
+-- Lease to an order a number of a pool that is free, out of cool-down, not burnt for the service, and that its side never had
+-- for it (no side: any number may come again, as for test services). `holder` is the last one's; nothing comes back when
+-- there is no number.
 --
 -- A chunk's map of free numbers is a hint: the number's own row decides. Taking and returning numbers does not touch it,
 -- so no row is hot; a map that turns out old is looked at again, which costs one read of its 1,024 numbers. Starts in a
 -- random chunk at a random slot, and never waits: numbers that others are taking are skipped.
 create function take_number(
-    p_pool smallint, p_country text, p_network text, p_service smallint, p_side bigint, p_now timestamptz
-) returns table (number_id integer, e164 text, network text) language plpgsql as $$
+    p_pool smallint, p_country text, p_network text, p_service smallint, p_side bigint, p_now timestamptz, p_order integer
+) returns table (number_id integer, e164 text, network text, holder integer) language plpgsql as $$
 #variable_conflict use_column
 declare
     start integer := floor(random() * 2147483647);
@@ -77,15 +78,17 @@ begin
             end if;
             exit when gap = 0;
             at_slot := at_slot + gap - 1;
-            update numbers set state = 'leased'
-            where id = (
-                select n.id
+            update numbers t
+            set state = 'leased', holder = p_order
+            from (
+                select n.id, n.holder
                 from numbers n
                 where n.chunk_id = chunk.id and n.slot = at_slot and n.state = 'free' and n.available_at <= p_now
                   and not exists (select from orders_of_number(n.id) o
                                   where o.side_id = p_side and o.service_id = p_service)
-                for no key update of n skip locked)
-            returning id, numbers.e164 into number_id, e164;
+                for no key update of n skip locked) free
+            where t.id = free.id
+            returning t.id, t.e164, free.holder into number_id, e164, holder;
             if found then
                 close in_turn;
                 return next;
@@ -98,21 +101,21 @@ begin
     close in_turn;
 end $$;
 
--- Lease a number that this side had before for the service, in its own cool-down too (an extra activation). Only while
+-- Lease to an order a number that its side had before for the service, in its own cool-down too (an extra activation). Only while
 -- nobody else has had it since: their late messages, or their account at the service, are not this side's (promise P6).
-create function retake_number(p_e164 text, p_pool smallint, p_service smallint, p_side bigint)
-returns table (number_id integer, e164 text, network text) language sql as $$
+create function retake_number(p_e164 text, p_pool smallint, p_service smallint, p_side bigint, p_order integer)
+returns table (number_id integer, e164 text, network text, holder integer) language sql as $$
     update numbers t
-    set state = 'leased'
+    set state = 'leased', holder = p_order
     from (
-        select n.id, c.network
+        select n.id, n.holder, c.network
         from numbers n join chunks c on c.id = n.chunk_id
         where n.e164 = p_e164 and n.state = 'free' and c.pool_id = p_pool
           and exists (select from orders_of_number(n.id) o where o.side_id = p_side and o.service_id = p_service)
-          and p_side = (select o.side_id from orders_of_number(n.id) o limit 1)
+          and p_side = (select o.side_id from orders o where o.id = n.holder)
         for no key update of n skip locked) mine
     where t.id = mine.id
-    returning t.id, t.e164, mine.network
+    returning t.id, t.e164, mine.network, mine.holder
 $$;
 
 -- Place orders, each by itself, or answer again what their idempotency keys were used for.
@@ -141,6 +144,7 @@ declare
     wanted record;
     offer record;
     taken record;
+    own_id integer;
     this_side bigint;
     available bigint;
     live integer;
@@ -203,6 +207,7 @@ begin
         end if;
 
         taken := null;
+        own_id := order_id(wanted.own_serial, p_order_key);
         refused := case when wanted.service_id is null then 'unknown_service'
                         when wanted.prohibited then 'prohibited_service'
                         when not wanted.country_known then 'unknown_country'
@@ -227,15 +232,16 @@ begin
             loop
                 if offer.asks then
                     continue when wanted.number is not null;
-                    select null::integer as number_id, null::text as e164, coalesce(wanted.network, '') as network
+                    select null::integer as number_id, null::text as e164, coalesce(wanted.network, '') as network,
+                           null::integer as holder
                     into taken;
                 elsif wanted.number is not null then
-                    select * into taken from retake_number(wanted.number, offer.id, wanted.service_id, wanted.side);
+                    select * into taken from retake_number(wanted.number, offer.id, wanted.service_id, wanted.side, own_id);
                     continue when not found;
                 else
                     select * into taken
                     from take_number(offer.id, wanted.country, wanted.network, wanted.service_id,
-                                     case when wanted.category <> 'test' then wanted.side end, p_now);
+                                     case when wanted.category <> 'test' then wanted.side end, p_now, own_id);
                     continue when not found;
                 end if;
                 refused := null;
@@ -254,7 +260,7 @@ begin
                 figure := offer.amount - available;
             end if;
             if refused is not null then
-                update numbers set state = 'free' where id = taken.number_id;
+                update numbers set state = 'free', holder = taken.holder where id = taken.number_id;
             end if;
         end if;
         if refused is not null then
@@ -274,7 +280,7 @@ begin
         pool := offer.slug;
         asks := offer.asks;
         tells := offer.tells;
-        made.id := order_id(wanted.own_serial, p_order_key);
+        made.id := own_id;
         made.serial := wanted.own_serial;
         made.side_id := wanted.side;
         made.kind := wanted.kind;
