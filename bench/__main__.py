@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 
-from bench import allocation, history, messages, orders, otp
+from bench import allocation, costs, history, messages, orders, otp
 from bench.rows import Row
 
 
@@ -30,6 +30,7 @@ PARTS = {
     "history": history.run,
     "orders": orders.run,
     "messages": messages.run,
+    "costs": costs.run,
 }
 
 

@@ -25,6 +25,13 @@ class House:
     folder: Path
     conninfo: str
     environment: dict[str, str]
+    edge: int
+    """Process id of `onceline up`, which serves."""
+
+    @property
+    def postgres(self) -> int:
+        """Process id of the server's first process."""
+        return int(next(self.folder.rglob("postmaster.pid")).read_text().split()[0])
 
     def cli(self, *words: str) -> str:
         done = subprocess.run(
@@ -67,17 +74,18 @@ def house(**settings: object) -> Iterator[House]:
         }
         with (
             embedded.serving(Path(name)) as conninfo,
-            _served([sys.executable, "-m", "onceline", "up"], environment, port),
+            _served([sys.executable, "-m", "onceline", "up"], environment, port) as edge,
         ):
-            yield House(port, Path(name), conninfo, environment)
+            yield House(port, Path(name), conninfo, environment, edge)
 
 
 @contextmanager
-def _served(command: list[str], environment: dict[str, str], port: int) -> Iterator[None]:
+def _served(command: list[str], environment: dict[str, str], port: int) -> Iterator[int]:
+    """The process id of a server that is ready."""
     server = subprocess.Popen(command, env=environment)
     try:
         _await_ready(port)
-        yield
+        yield server.pid
     finally:
         server.terminate()
         server.wait(timeout=60)

@@ -63,14 +63,12 @@ _MESSAGE_GUARDS = (
        "recognition and recognition.confidence >= CONFIDENT", "recognition",
        MATCH + "test_only_a_confident_recognition_counts"),
     _g("a message goes to the first who ever had the number", _INBOX_SQL,
-       "where o.number_id = n.id order by o.serial desc limit 1)", "where o.number_id = n.id order by o.serial limit 1)",
+       "n.id, n.holder, %(received_at)s",
+       "n.id, (select o.id from orders o where o.number_id = n.id order by o.serial limit 1), %(received_at)s",
        MESSAGES + "test_a_clock_that_was_set_back_hands_no_code_to_the_former_lessee"),
-    _g("a message is matched by who has the number when it is read", _INBOX_SQL,
-       "i.part_group, i.part_index, i.part_total, i.holder, c.country\n"
-       "from inbound i left join numbers n on n.id = i.number_id left join chunks c on c.id = n.chunk_id\nwhere i.id =",
-       "i.part_group, i.part_index, i.part_total, (select o.id from orders o where o.number_id = n.id"
-       " order by o.serial desc limit 1) as holder, c.country\n"
-       "from inbound i left join numbers n on n.id = i.number_id left join chunks c on c.id = n.chunk_id\nwhere i.id =",
+    _g("a message is matched by who has the number when it is read", _ORDERS_SQL,
+       "where o.id = (select i.holder from inbound i where i.id = %(message)s)",
+       "where o.id = (select n.holder from inbound i join numbers n on n.id = i.number_id where i.id = %(message)s)",
        MESSAGES + "test_a_message_kept_before_the_number_was_sold_is_not_the_buyers_whatever_the_clock_says"),
     _g("a message is read without its number's lock", _INBOX,
        '    tx.send(_Q.lock_number, {"id": message})\n', "",
@@ -256,13 +254,13 @@ _SECRET_GUARDS = (
 
 _DATABASE_GUARDS = (
     _g("a lock is waited for without end", _DB,
-       "-c lock_timeout=2000 ", "",
+       '        "lock_timeout=2000",\n', "",
        DB + "test_every_wait_has_a_deadline"),
     _g("a statement runs without end", _DB,
-       "-c statement_timeout=10000 ", "",
+       '        "statement_timeout=10000",\n', "",
        DB + "test_every_wait_has_a_deadline"),
     _g("a transaction that hangs is kept open", _DB,
-       "-c idle_in_transaction_session_timeout=20000 ", "",
+       '        "idle_in_transaction_session_timeout=20000",\n', "",
        DB + "test_every_wait_has_a_deadline"),
     _g("an answer is waited for without a sync", _DB,
        "            self._pipeline.sync()\n\n\nclass", "            pass\n\n\nclass",

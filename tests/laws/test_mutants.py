@@ -15,7 +15,7 @@ from tests.laws.mutants import FASTEST, MUTANTS, survivors
 
 
 @cache
-def tests_of(file: str) -> set[str]:
+def functions_of(file: str) -> set[str]:
     tree = ast.parse((ROOT / file).read_text("utf-8"))
     return {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
 
@@ -47,7 +47,7 @@ def test_a_mutant_still_fits_its_source_and_names_tests_that_exist(mutant: Mutan
     assert mutant.tests
     for test in mutant.tests:
         file, _, name = test.partition("::")
-        assert name.partition("[")[0] in tests_of(file), test
+        assert name.partition("[")[0] in functions_of(file), test
 
 
 def test_a_guard_that_is_taken_out_is_missed_by_a_test(soak: bool) -> None:

@@ -25,7 +25,18 @@ from onceline.core.wake import Bell
 Row = Any
 """A named tuple with the statement's columns."""
 
-_OPTIONS = "-c lock_timeout=2000 -c statement_timeout=10000 -c idle_in_transaction_session_timeout=20000 -c timezone=UTC -c jit=off"
+_OPTIONS = " ".join(
+    f"-c {setting}"
+    for setting in (
+        "lock_timeout=2000",
+        "statement_timeout=10000",
+        "idle_in_transaction_session_timeout=20000",
+        "timezone=UTC",
+        "jit=off",
+        # Our statements are few and prepared: planning one anew for its values costs more than the plan could save.
+        "plan_cache_mode=force_generic_plan",
+    )
+)
 _NAME = re.compile(r"^-- name: (\w+)$", re.MULTILINE)
 
 

@@ -27,7 +27,7 @@ from onceline.core.money import MICROS
 from onceline.core.orders.commands import Asking, OrderRequest, Placed, place_each
 from onceline.core.orders.settle import receive, settle
 from tests.personas import ALICE, BOB, CHARLIE
-from tests.shop import PRICE, Shop
+from tests.shop import CANCEL_LOCK_S, PRICE, Shop
 
 TELEGRAM = OrderRequest("telegram", "GB")
 
@@ -103,6 +103,17 @@ def test_a_refused_order_leaves_its_number_and_its_key_to_the_next(shop: Shop, w
     assert placed(place(shop, [Asking(alice.side, TELEGRAM, "key")])[0]).made[0].e164
     rows = shop.rows("select side_id, key from idempotency")
     assert [(row.side_id, row.key) for row in rows] == [(alice.side, "key")]
+
+
+def test_a_refused_order_leaves_its_number_to_who_had_it(shop: Shop) -> None:
+    alice = shop.customer(ALICE)
+    earlier = shop.place(alice)
+    shop.pass_time(CANCEL_LOCK_S)
+    shop.cancel(alice, earlier)
+    again = OrderRequest("telegram", "GB", number=earlier.e164, max_price=1)
+    assert isinstance(place(shop, [Asking(alice.side, again, "key")])[0], PriceTooLow)
+    shop.sms(earlier.e164)
+    assert [one["late"] for one in shop.view(earlier)["messages"]] == [True]
 
 
 def test_two_orders_never_share_a_number(shop: Shop) -> None:

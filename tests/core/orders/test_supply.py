@@ -104,6 +104,15 @@ def test_a_call_is_leased_to_one_worker_until_its_lease_runs_out(shop: Shop, ask
     assert (again.attempts, again.reference) == (2, f"ol-{asked.id}")
 
 
+def test_two_workers_at_once_never_make_the_same_call(shop: Shop, asked: Order) -> None:
+    with ThreadPoolExecutor(1) as other:
+        with shop.db.transaction() as tx:
+            mine = supply.due_calls(tx, shop.context)
+            theirs = other.submit(due, shop)
+            time.sleep(0.2)
+        assert (len(mine), theirs.result(5)) == (1, [])
+
+
 def test_an_unknown_outcome_is_asked_again_under_the_same_reference_later_and_later(
     shop: Shop, alice: Customer, asked: Order
 ) -> None:
@@ -119,12 +128,12 @@ def test_an_unknown_outcome_is_asked_again_under_the_same_reference_later_and_la
 
 
 def test_an_answer_that_comes_twice_counts_once(shop: Shop, alice: Customer, asked: Order) -> None:
+    """A worker that was frozen beyond its lease knows the order as it was; one that came later knows its number."""
     [call] = due(shop)
     answer(shop, call)
     events = shop.events(alice)
-    with shop.db.transaction() as tx:
-        again = DueCall(call.id, call.verb, 2, call.supplier, shop.order(asked))
-        supply.acquired(tx, shop.context, again, NUMBER, "")
+    answer(shop, call)
+    answer(shop, DueCall(call.id, call.verb, 2, call.supplier, shop.order(asked)))
     assert (shop.events(alice), waiting_verbs(shop, asked)) == (events, [])
     shop.assert_books_are_true()
 

@@ -67,8 +67,6 @@ def acquired(tx: Transaction, context: Context, call: DueCall, number: str, netw
     """The supplier named the number: the order waits for its message, or the number goes back if nobody wants it."""
     now = context.clock.now()
     end_call(tx, call)
-    if call.order.number_id is not None:
-        return
     taken = inventory.adopt(
         tx,
         pool=call.order.pool,
@@ -80,6 +78,8 @@ def acquired(tx: Transaction, context: Context, call: DueCall, number: str, netw
         now=now,
     )
     order = _locked(tx, call.order.id)
+    if order is not None and order.e164 == number:
+        return  # the answer came before: a worker that was frozen beyond its lease got it too
     if order is None or order.state != "placing":
         _hand_back(tx, call.order.id, taken, now)
     elif taken is None:
