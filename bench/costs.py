@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import psycopg
 import uvloop
 from websockets.asyncio.client import connect
 
@@ -30,10 +31,12 @@ _ORDER = {"service": "telegram", "country": "GB"}
 
 @dataclass(frozen=True, slots=True)
 class Used:
-    """Seconds of processor time so far."""
+    """Seconds of processor time, so far."""
 
     edge: float
     database: float
+    disk: int
+    """Bytes of the database, with its indexes."""
 
 
 def run() -> Iterator[Row]:
@@ -46,7 +49,8 @@ def run() -> Iterator[Row]:
         yield from _cost(
             served, "poll", lambda: len(load([served.port], CONNECTIONS, SECONDS, lambda _: poll).seconds)
         )
-        yield from _cost(served, "message", lambda: uvloop.run(_messages(served, keys)))
+        numbers = uvloop.run(_numbers(served, keys))
+        yield from _cost(served, "message", lambda: uvloop.run(_messages(served, keys, numbers)))
         yield uvloop.run(_sockets(served, keys))
 
 
@@ -59,8 +63,10 @@ def _cost(served: House, what: str, work: Callable[[], int]) -> Iterator[Row]:
     for process in ("edge", "database"):
         spent = (getattr(after, process) - getattr(before, process)) / times
         yield Row(
-            f"one {what}: processor time of the {process}", spent * 1e6, 1e6, False, "µs", f"{times} times"
+            f"one {what}: processor time of the {process}", spent * 1e6, unit="µs", note=f"{times} times"
         )
+    if after.disk > before.disk:
+        yield Row(f"one {what}: disk", (after.disk - before.disk) / times / 1024, unit="KB")
 
 
 def _place(served: House, keys: list[str]) -> int:
@@ -82,9 +88,13 @@ def _some_order(served: House, key: str) -> dict[str, str]:
     return uvloop.run(ask())
 
 
-async def _messages(served: House, keys: list[str]) -> int:
-    """The first message of fresh orders, one after the other for each key; the orders are placed before."""
-    numbers = [[_some["number"] for _some in await _batch(served, key)] for key in keys]
+async def _numbers(served: House, keys: list[str]) -> list[list[str]]:
+    """Of fresh orders, for each key."""
+    return [[order["number"] for _ in range(4) for order in await _batch(served, key)] for key in keys]
+
+
+async def _messages(served: House, keys: list[str], numbers: list[list[str]]) -> int:
+    """The first message of each order, one after the other for each key."""
 
     async def send(key: str, mine: list[str]) -> None:
         reader, writer = await asyncio.open_connection("127.0.0.1", served.port)
@@ -128,7 +138,10 @@ async def _sockets(served: House, keys: list[str]) -> Row:
 
 
 def _used(served: House) -> Used:
-    return Used(_spent(served.edge), sum(_spent(pid) for pid in _family(served.postgres)))
+    with psycopg.connect(served.conninfo) as connection:
+        row = connection.execute("select pg_database_size(current_database())").fetchone()
+    assert row
+    return Used(_spent(served.edge), sum(_spent(pid) for pid in _family(served.postgres)), row[0])
 
 
 def _spent(pid: int) -> float:

@@ -7,20 +7,21 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """`figure` is a ratio unless `unit` says otherwise; `goal` is met when `figure` is on its right side."""
+    """`figure` is a ratio unless `unit` says otherwise; `goal`, where there is one, is met when `figure` is on its right side."""
 
     what: str
     figure: float
-    goal: float
-    higher_is_better: bool
+    goal: float | None = None
+    higher_is_better: bool = False
     unit: str = "×"
     note: str = ""
 
     @property
-    def met(self) -> bool:
-        return self.figure >= self.goal if self.higher_is_better else self.figure <= self.goal
+    def verdict(self) -> str:
+        if self.goal is None:
+            return ""
+        met = self.figure >= self.goal if self.higher_is_better else self.figure <= self.goal
+        return f"goal {'≥' if self.higher_is_better else '≤'} {self.goal:g}  {'met' if met else 'NOT MET'}"
 
     def line(self) -> str:
-        sign = "≥" if self.higher_is_better else "≤"
-        verdict = "met" if self.met else "NOT MET"
-        return f"{self.what:<64} {self.figure:>9.3f} {self.unit:<3} goal {sign} {self.goal:g}  {verdict:<8} {self.note}"
+        return f"{self.what:<64} {self.figure:>9.3f} {self.unit:<3} {self.verdict:<22} {self.note}"
