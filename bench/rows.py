@@ -7,7 +7,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """`figure` is a ratio unless `unit` says otherwise; `goal`, where there is one, is met when `figure` is on its right side."""
+    """`figure` is a ratio unless `unit` says otherwise.
+
+    `goal`, where there is one, is met when `figure` is on its right side.
+    """
 
     what: str
     figure: float

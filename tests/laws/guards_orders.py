@@ -270,7 +270,7 @@ _COMMAND_GUARDS = (
 
 _READING_GUARDS = (
     _g("a stranger's order can be changed", _QUERIES,
-       "where o.id = any(%(ids)s) and (%(side)s::bigint is null or o.side_id = %(side)s)", "where o.id = any(%(ids)s)",
+       "\n  and (%(side)s::bigint is null or o.side_id = %(side)s)", "",
        PLACE + "test_a_strangers_order_is_not_found", END + "test_a_strangers_order_is_not_found"),
     _g("a stranger's order can be read", _VIEW,
        "if (found := orders.get(one.order)) and found.side == one.side", "if (found := orders.get(one.order))",

@@ -1,7 +1,8 @@
 """Which order a message belongs to, and whether its owner may see it. Pure.
 
 A message is shown only to the order that held its number when it came, so a former lessee's messages never reach the
-next one (promise P6), and to that only until its grace is over. A prohibited sender, or one that is confidently another catalogue service, is withheld.
+next one (promise P6), and to that only until its grace is over. A prohibited sender, or one that is confidently another
+catalogue service, is withheld.
 """
 
 from __future__ import annotations

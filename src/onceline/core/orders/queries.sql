@@ -23,7 +23,7 @@ from place_orders(%(orders)s::json, %(order_key)s, %(now)s, %(window_s)s, %(canc
 order by p.place
 
 -- name: by_ids
--- Orders, of one side when it is named. Primary key.
+-- Orders, of one side when it is named; or, where a message is named, the one that held its number then. Primary keys.
 select o.id, o.serial, o.side_id as side, d.account_id as account, o.kind, o.state, s.slug as service, o.country,
        p.slug as pool, o.network, p.asks as asked, p.tells, o.number_id, o.e164, o.e164_sealed, o.price,
        case when o.kind = 'rental' then (select coalesce(sum(x.amount), 0)::bigint from extensions x where x.order_id = o.id)
@@ -34,7 +34,9 @@ from orders o
 join sides d on d.id = o.side_id
 join services s on s.id = o.service_id
 join pools p on p.id = o.pool_id
-where o.id = any(%(ids)s) and (%(side)s::bigint is null or o.side_id = %(side)s)
+where o.id = any(case when %(message)s::bigint is null then %(ids)s::integer[]
+                      else array(select i.holder from inbound i where i.id = %(message)s) end)
+  and (%(side)s::bigint is null or o.side_id = %(side)s)
 
 -- name: lock
 -- Lock an order's row, after its number's.
@@ -60,20 +62,6 @@ where o.side_id = %(side)s
   and (%(client_reference)s::text is null or o.client_reference = %(client_reference)s)
 order by o.serial desc
 limit %(limit)s
-
--- name: holder
--- The order that held the number when a message came. Primary keys.
-select o.id, o.serial, o.side_id as side, d.account_id as account, o.kind, o.state, s.slug as service, o.country,
-       p.slug as pool, o.network, p.asks as asked, p.tells, o.number_id, o.e164, o.e164_sealed, o.price,
-       case when o.kind = 'rental' then (select coalesce(sum(x.amount), 0)::bigint from extensions x where x.order_id = o.id)
-            else 0 end as extended,
-       o.hold_id, o.money, o.created_at, o.ends_at, o.expires_at, o.cancel_from, o.cancel_until, o.closed_at,
-       o.first_shown_at, o.first_valid_at, o.captured_at, o.withheld, o.revision, o.client_reference
-from orders o
-join sides d on d.id = o.side_id
-join services s on s.id = o.service_id
-join pools p on p.id = o.pool_id
-where o.id = (select i.holder from inbound i where i.id = %(message)s)
 
 -- name: write
 -- What a transition may change. The caller holds the lock of the order's number, or its own where it has none.

@@ -3,8 +3,8 @@
     receive  (T1)   store under the unique key, sealed; after its commit the supplier is answered
     settle   (T2)   lock number → side; match, read, show or withhold, move the money, emit
 
-A message is decided once: it is read again under its number's lock, and only if nobody has decided. Whoever ends an order settles what is stored
-for its number first, so nothing that reached us in time is lost to a race.
+A message is decided once: it is read again under its number's lock, and only if nobody has decided. Whoever ends an
+order settles what is stored for its number first, so nothing that reached us in time is lost to a race.
 """
 
 from __future__ import annotations

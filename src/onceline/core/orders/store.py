@@ -76,7 +76,7 @@ def locked(tx: Transaction, order_id: int, side: int | None = None) -> Order:
 
 
 def orders(tx: Transaction, ids: Sequence[int], side: int | None = None) -> dict[int, Order]:
-    rows = tx.all(Q.by_ids, {"ids": list(ids), "side": side})
+    rows = tx.all(Q.by_ids, {"ids": list(ids), "side": side, "message": None})
     return {row.id: Order(*row) for row in rows}
 
 
@@ -95,7 +95,7 @@ def listed(tx: Transaction, side: int, wanted: Wanted, *, before: int | None, li
 
 def ask_holder(tx: Transaction, message: int) -> Answer:
     """The order that held the number when a message came; `holder` reads the answer."""
-    return tx.ask(Q.holder, {"message": message})
+    return tx.ask(Q.by_ids, {"ids": None, "side": None, "message": message})
 
 
 def holder(answer: Answer) -> Order | None:
