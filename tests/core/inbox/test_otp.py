@@ -2,6 +2,7 @@
 
 The message sets: `develop` and `heldout` came first; `fresh` was measured before any rule was written for it; `blind`
 was measured and never read while rules were written; `late` was written when the rules of `fresh` were done.
+`unseen` was written by somebody who knew neither rules nor words: 173 of 175 codes and 85 of 85 without one were right then.
 `_traps` are shapes and none-messages rather than languages.
 """
 
@@ -251,3 +252,25 @@ def test_marks_digits_and_line_ends_of_other_kinds_change_nothing() -> None:
         == "482913"
     )
     assert value(plain.replace("8", "8\x00")) == "482913"
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("Your code to verify your phone is 9042", "9042"),
+        ("Tu código para verificar tu teléfono es 9042", "9042"),
+        ("Votre code pour vérifier votre téléphone est 9042", "9042"),
+        ("Ihr Code zur Bestätigung Ihres Telefons ist 9042", "9042"),
+        ("Váš kód pro ověření telefonu je 9042. Platnost 10 minut.", "9042"),
+        ("Ο κωδικός επαλήθευσης του τηλεφώνου σας είναι 9042", "9042"),
+        ("رمز التحقق من رقم الهاتف هو 9042", "9042"),
+        ("Kode untuk verifikasi telepon Anda adalah 9042", "9042"),
+        ("O kodikos epalitheusis sas einai 918205", "918205"),
+        ("The code to collect your parcel is 904218", None),
+        ("Kód pro vyzvednutí zásilky je 904218", None),
+        ("Our phone is 904218", None),
+    ],
+)
+def test_a_code_may_verify_a_phone_but_no_phone_is_a_code(text: str, code: str | None) -> None:
+    found = find_code(text)
+    assert (found.value if found else None) == code

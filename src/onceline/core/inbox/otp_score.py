@@ -33,6 +33,9 @@ _STOP = re.compile(
 _HOTLINE = re.compile(r"^(?:1[89]00|0?800|0?850|0?900|400|444|19\d\d)\d{4,7}$")
 _YEAR = re.compile(r"^(?:19[5-9]|20[0-4])\d$|^25[67]\d$|^14[0-4]\d$")
 _LENGTHS = {3: -1.1, 4: 0.5, 5: 0.6, 6: 1.2, 7: 0.4, 8: 0.6, 9: -1.2, 10: -1.2}
+_PHONE = re.compile("phone|telef|telep|tel$|thoai|mobil|handy|тел|мобил|τηλ|هاتف|تلفن|טלפ|โทร")
+"""In the labels of all languages, those that mean a telephone: the one thing that a code itself may verify."""
+_NAMED_NEAR = 45
 _BASE = {"strong": 6.0, "code": 5.0, "action": 3.0}
 
 
@@ -171,9 +174,33 @@ def _labelled(message: Message, c: Candidate) -> bool:
         return False
     if word.role == "number":
         return not (len(before) > 1 and before[-2].role in _BASE and word.start - before[-2].end <= 1)
+    if word.role == "label" and _phone_verified(message, c, word, before):
+        return False
     if word.role in {"label", "hide"}:
         return not (word.role == "label" and "\n" in gap and len(c.value) >= 4 and gap.strip() == "")
     return word.role == "soft" and gap.strip(" .#") == "" and word.end - word.start > 2
+
+
+def _phone_verified(message: Message, c: Candidate, label: Word, before: Sequence[Word]) -> bool:
+    """ "The code to verify your phone is N": a code word, something about verifying, the phone, and a word for "is"."""
+    low = message.text.low
+    if not _PHONE.search(low[label.start : label.end]):
+        return False
+    if not (_link_word(message, c) or low[label.end : c.start].rstrip().endswith(":")):
+        return False
+    named = [
+        word
+        for word in before
+        if word.role in {"strong", "code"} and 0 <= label.start - word.end <= _NAMED_NEAR
+    ]
+    if not named:
+        return False
+    between = low[named[-1].end : label.start]
+    if _BREAK.search(between) or any(char.isdigit() for char in between):
+        return False
+    return named[-1].role == "strong" or any(
+        word.role == "action" and word.start >= named[-1].start for word in before
+    )
 
 
 def _vouched(message: Message, c: Candidate) -> bool:
