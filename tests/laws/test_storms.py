@@ -5,6 +5,7 @@ Short forms run with `make test`, the long ones with `make soak`.
 
 from __future__ import annotations
 
+import contextlib
 import random
 import secrets
 import threading
@@ -13,6 +14,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import partial
 
 import pytest
 
@@ -21,6 +23,7 @@ from onceline.core.clock import Clock, SystemClock
 from onceline.core.db import Database
 from onceline.core.errors import Refusal, Unavailable
 from onceline.core.inbox.model import Inbound
+from onceline.core.inventory import store as inventory
 from onceline.core.orders import commands, store, view
 from onceline.core.orders.commands import OrderRequest
 from onceline.core.orders.model import Order, Terms
@@ -503,6 +506,48 @@ def _let_come(shop: Shop, arrival: _Arrival) -> None:
     if arrival.settled_after_s is not None:
         time.sleep(arrival.settled_after_s)
         shop.settle(kept.id)
+
+
+class _Undone(Exception):
+    """Ends a transaction without its effect, as a refusal does."""
+
+
+def test_looking_at_a_chunk_while_its_numbers_burn_never_waits_in_a_circle(storm: Shop, soak: bool) -> None:
+    """With a foreign key from the burnt bits to their chunk it did: a few times in ten thousand."""
+    storm.empty("GB")
+    storm.stock("GB", numbers(50))
+    chunk = storm.value(
+        "select chunk_id from numbers where state = 'free' and e164 = %(one)s", one=numbers(1)[0]
+    )
+    ends = time.monotonic() + (60 if soak else 3)
+    done = {"looked": 0, "burnt": 0}
+
+    def look(dice: random.Random) -> None:
+        with contextlib.suppress(_Undone), storm.db.transaction() as tx:
+            tx.one("select look_at_chunk(%(chunk)s, %(now)s)", {"chunk": chunk, "now": storm.clock.now()})
+            done["looked"] += 1
+            if dice.random() < 0.6:
+                raise _Undone
+
+    def burn(dice: random.Random) -> None:
+        with contextlib.suppress(_Undone), storm.db.transaction() as tx:
+            number = tx.one("select id from numbers where chunk_id = %(chunk)s limit 1", {"chunk": chunk})
+            assert number is not None
+            inventory.burn(tx, number.id, [dice.choice(SERVICES)])
+            tx.one("select 1")
+            done["burnt"] += 1
+            raise _Undone  # the next one makes the row anew
+
+    def go_on(work: Callable[[random.Random], None], seed: int) -> None:
+        dice = random.Random(seed)
+        while time.monotonic() < ends:
+            work(dice)
+
+    _together(
+        [partial(go_on, look, seed) for seed in range(6)] + [partial(go_on, burn, seed) for seed in range(4)]
+    )
+    assert min(done.values()) > 100, done
+    assert _deadlocks(storm) == 0
 
 
 def _expire_until(shop: Shop, stopping: threading.Event) -> None:

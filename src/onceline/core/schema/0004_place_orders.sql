@@ -12,22 +12,9 @@ drop function pick_number;
 alter table orders drop constraint orders_side_id_fkey;
 alter table idempotency drop constraint idempotency_side_id_fkey;
 
--- Which numbers of a chunk are free right now, as bits. The stored map is brought up to date when nobody else is at it: by
--- an advisory lock, for "skip locked" on a row that is also share-locked by a foreign key let two updates meet in a storm
--- ("new multixact has more than one updating member").
-create or replace function look_at_chunk(p_chunk integer, p_now timestamptz) returns bit(1024) language plpgsql as $$
-declare
-    looks_at_chunk constant integer := 1;
-    seen bit(1024);
-begin
-    select coalesce(bit_or(set_bit(0::bit(1024), n.slot, 1)), 0::bit(1024)) into seen
-    from numbers n
-    where n.chunk_id = p_chunk and p_now >= n.available_at and n.state = 'free';
-    if pg_try_advisory_xact_lock(looks_at_chunk, p_chunk) then
-        update chunks set free = seen, looked_at = p_now where id = p_chunk;
-    end if;
-    return seen;
-end $$;
+-- Nor here: each new row of burnt bits share-locked its chunk, whose map others lock with "skip locked" and update. The two
+-- together deadlocked, and met PostgreSQL's "new multixact has more than one updating member". No chunk is ever deleted.
+alter table burns drop constraint burns_chunk_id_fkey;
 
 -- The orders of a number, newest first. The offset keeps the planner from looking among all orders of the side instead: of
 -- those a busy one has millions.
