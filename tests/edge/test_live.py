@@ -89,7 +89,9 @@ def test_a_frame_is_what_the_event_route_says(alice: Client) -> None:
     with alice.live(after=0) as line:
         line.ready()
         frames = [line.next() for _ in range(4)]
-    assert [{"seq": one["seq"], "event": one["event"]} for one in frames] == alice.json("/events")["events"]
+    assert [{name: one[name] for name in ("seq", "id", "event")} for one in frames] == alice.json("/events")[
+        "events"
+    ]
     assert frames[-1]["event"]["order"] == order
 
 

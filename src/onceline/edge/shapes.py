@@ -153,12 +153,14 @@ class Fact(BaseModel):
     type: str = Field(examples=["order.received"])
     at: str
     revision: int | None = Field(description="Of the order, when this happened.")
+    subject: str | None = Field(description="The name of what an event without an order is about.")
     order: Order | None = Field(description="As it stands now; null for an event that names none.")
     message: Message | None
 
 
 class Event(BaseModel):
     seq: int
+    id: str = Field(description="The same on every channel, however often the event is read or sent.")
     event: Fact
 
 

@@ -7,7 +7,17 @@ from datetime import datetime
 
 from onceline.core.errors import InvalidInput, ScopeMissing
 
-SCOPES = ("orders:read", "orders:write", "balance:read", "events:read", "keys:manage", "test:messages")
+SCOPES = (
+    "orders:read",
+    "orders:write",
+    "balance:read",
+    "events:read",
+    "keys:manage",
+    "webhooks:manage",
+    "notices:manage",
+    "exports:manage",
+    "test:messages",
+)
 PROTOCOL_SCOPES = ("orders:read", "orders:write", "balance:read")
 """What a key for the field's old protocols may do: they travel in query strings, so they can do less."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -31,6 +32,11 @@ class Installation:
     @property
     def transfer_ids(self) -> OpaqueIds:
         return OpaqueIds("tr_", self.secret)
+
+    def event_id(self, side: int, seq: int) -> str:
+        """The same on every channel, however often the event is read or sent."""
+        name = hashlib.blake2s(f"event {side} {seq}".encode(), key=self.secret, digest_size=10)
+        return f"evt_{name.hexdigest()}"
 
 
 @dataclass(frozen=True, slots=True)

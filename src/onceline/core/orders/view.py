@@ -129,10 +129,12 @@ def event_views(tx: Transaction, context: Context, rows: Sequence[Row]) -> list[
     return [
         {
             "seq": row.seq,
+            "id": context.installation.event_id(row.side_id, row.seq),
             "event": {
                 "type": row.type,
                 "at": rfc3339(row.at),
                 "revision": row.revision,
+                "subject": row.subject,
                 "order": views.get(row.order_id),
                 "message": message_view(context, messages[row.message_id])
                 if row.message_id in messages

@@ -1,10 +1,14 @@
 -- name: append
-insert into events (side_id, seq, at, type, order_id, revision, message_id)
-values (%(side)s, %(seq)s, %(now)s, %(type)s, %(order)s, %(revision)s, %(message)s)
+insert into events (side_id, seq, at, type, order_id, revision, message_id, subject)
+values (%(side)s, %(seq)s, %(now)s, %(type)s, %(order)s, %(revision)s, %(message)s, %(subject)s)
+
+-- name: advance
+-- The next seqs of a side, for events that move no money; the row stays locked until the commit.
+update sides set seq = seq + %(count)s where id = %(side)s returning seq
 
 -- name: after
 -- A side's events from a cursor on, oldest first. Primary key.
-select seq, at, type, order_id, revision, message_id
+select side_id, seq, at, type, order_id, revision, message_id, subject
 from events
 where side_id = %(side)s and seq > %(after)s
 order by seq

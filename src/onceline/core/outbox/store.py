@@ -20,6 +20,8 @@ class Draft(NamedTuple):
     order: int | None = None
     revision: int | None = None
     message: int | None = None
+    subject: str | None = None
+    """The public name of what the event is about, when it is no order."""
 
 
 class Horizon(NamedTuple):
@@ -41,6 +43,13 @@ def append(tx: Transaction, side: int, last_seq: int, drafts: Sequence[Draft], n
     for seq, draft in enumerate(drafts, start=last_seq - len(drafts) + 1):
         tx.send(_Q.append, {"side": side, "seq": seq, "now": now, **draft._asdict()})
     tx.wake(wake_word(side))
+
+
+def emit(tx: Transaction, side: int, drafts: Sequence[Draft], now: datetime) -> None:
+    """Append events that go with no move of money. Takes the side's row, which is always the last lock."""
+    row = tx.one(_Q.advance, {"side": side, "count": len(drafts)})
+    assert row is not None, "a grant names a side that exists"
+    append(tx, side, row.seq, drafts, now)
 
 
 def wake_word(side: int) -> str:
