@@ -33,7 +33,7 @@ check: .venv/ready  ## style, types, import rules, house rules
 	$(BIN)/pytest tests/test_tidy.py
 
 soak: .venv/ready  ## the long forms of the laws, about two hours
-	$(BIN)/pytest tests/laws tests/journeys/test_crashes.py --soak --timeout=3600 $(ARGS)
+	$(BIN)/pytest tests/laws tests/journeys/test_crashes.py tests/journeys/test_machines.py tests/journeys/test_channels.py --soak --timeout=3600 $(ARGS)
 
 bench: .venv/ready  ## what it costs, each figure as a ratio against a limit of the same run
 	$(BIN)/python -m bench $(ARGS)

@@ -120,7 +120,7 @@ async def _batch(served: House, key: str) -> list[dict[str, str]]:
 
 
 async def _sockets(served: House, keys: list[str]) -> Row:
-    before = _memory(served)
+    before = served.memory()
     sockets = []
     for one in range(SOCKETS):
         reader, writer = await asyncio.open_connection("127.0.0.1", served.port)
@@ -132,7 +132,7 @@ async def _sockets(served: House, keys: list[str]) -> Row:
         await socket.send(json.dumps({"type": "auth", "ticket": json.loads(ticket)["ticket"]}))
         await socket.recv()
         sockets.append(socket)
-    each = (_memory(served) - before) / SOCKETS
+    each = (served.memory() - before) / SOCKETS
     await asyncio.gather(*(socket.close() for socket in sockets))
     return Row("one idle socket: memory of the edge", each / 1024, 30, False, "KB", f"{SOCKETS} sockets")
 
@@ -155,9 +155,3 @@ def _spent(pid: int) -> float:
 
 def _family(pid: int) -> list[int]:
     return [pid, *map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split())]
-
-
-def _memory(served: House) -> int:
-    """Bytes of its own that the edge holds in memory."""
-    text = Path(f"/proc/{served.edge}/status").read_text()
-    return int(text.partition("RssAnon:")[2].split()[0]) * 1024

@@ -16,7 +16,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from onceline import embedded
+from onceline.config import Settings
+from onceline.core.access import commands as access
+from onceline.core.ledger import store as ledger
+from onceline.core.ledger.model import SANDBOX
 from onceline.embedded_postgres import binaries
+from onceline.wiring import installation
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +38,11 @@ class House:
         """Process id of the server's first process."""
         return int(next(self.folder.rglob("postmaster.pid")).read_text().split()[0])
 
+    def memory(self) -> int:
+        """Bytes of its own that the edge holds in memory."""
+        text = Path(f"/proc/{self.edge}/status").read_text()
+        return int(text.partition("RssAnon:")[2].split()[0]) * 1024
+
     def cli(self, *words: str) -> str:
         done = subprocess.run(
             [sys.executable, "-m", "onceline", *words],
@@ -47,6 +57,22 @@ class House:
         """A test key with plenty of money."""
         opened = self.cli("account", "open", name, "--test-balance", "1000000", "--json")
         return str(json.loads(opened)["api_key"])
+
+    def accounts(self, count: int) -> list[str]:
+        """Test keys of that many accounts, each with plenty of money; one process for all."""
+        settings, keys = Settings(data_dir=self.folder, database_url=self.conninfo), []
+        with installation(settings) as (db, context), db.transaction() as tx:
+            for one in range(count):
+                now = context.clock.now()
+                side = access.side_of(
+                    tx, access.open_account(tx, context.vault, f"one of many {one}", now), "test"
+                )
+                ledger.deposit(tx, side, 10**12, SANDBOX, now)
+                _, key = access.create_key(
+                    tx, side=side, mode="test", kind="api", name="", scopes=(), expires_at=None, now=now
+                )
+                keys.append(key)
+        return keys
 
     @contextmanager
     def another_edge(self) -> Iterator[int]:

@@ -7,6 +7,8 @@ import shutil
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -38,11 +40,42 @@ def soak(request: pytest.FixtureRequest) -> bool:
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Conninfo of the run's server, in memory where the machine offers that: a test is a database of its own."""
+    with _served() as (conninfo, _):
+        yield conninfo
+
+
+@dataclass(frozen=True, slots=True)
+class KeyServer:
+    """A second PostgreSQL server, for key stores, which must not be on the first one."""
+
+    conninfo: str
+    folder: Path
+
+
+@pytest.fixture(scope="session")
+def key_server() -> Iterator[KeyServer]:
+    with _served() as (conninfo, folder):
+        yield KeyServer(conninfo, folder)
+
+
+@pytest.fixture
+def keys_url(key_server: KeyServer) -> Iterator[str]:
+    """An empty database of the second server."""
+    name = f"keys_{next(_NAMES)}"
+    with psycopg.connect(key_server.conninfo, autocommit=True) as connection:
+        connection.execute(f"create database {name}")
+    yield _named(key_server.conninfo, name)
+    with psycopg.connect(key_server.conninfo, autocommit=True) as connection:
+        connection.execute(f"drop database {name} (force)")
+
+
+@contextmanager
+def _served() -> Iterator[tuple[str, Path]]:
     memory = Path("/dev/shm")
     roomy = memory.is_dir() and shutil.disk_usage(memory).free > 2**31
     with tempfile.TemporaryDirectory(prefix="onceline-", dir=memory if roomy else None) as folder:
         with embedded.serving(Path(folder), {"fsync": "off", "full_page_writes": "off"}) as conninfo:
-            yield conninfo
+            yield conninfo, Path(folder)
         _await_end(Path(folder))
 
 

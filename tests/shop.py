@@ -205,7 +205,7 @@ class Shop:
 
     def events(self, who: Customer, after: int = 0) -> list[str]:
         with self.db.transaction() as tx:
-            return [row.type for row in outbox.after(tx, who.side, after, 1000)]
+            return [row.type for row in outbox.page(tx, who.side, after, 1000).rows]
 
     def order(self, order: Order) -> Order:
         with self.db.transaction() as tx:

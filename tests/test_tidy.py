@@ -52,6 +52,17 @@ SQL_ALLOWED = {
 SUPPRESSION = re.compile(r"#\s*(?:noqa|type:\s*ignore)(?P<rest>.*)$")
 WITH_REASON = re.compile(r"(?::\s*[A-Z]+\d+(?:,\s*[A-Z]+\d+)*|\[[a-z-]+(?:,\s*[a-z-]+)*\])\W*\w.{5,}")
 
+CLIENTS = {"aiohttp", "ftplib", "http.client", "httpcore", "httpx", "requests", "smtplib", "telnetlib", "urllib.request", "urllib3"}  # fmt: skip
+CONNECTING_CALLS = {"create_connection", "open_connection", "sock_connect", "connect_tcp"}
+MAY_CONNECT = {
+    ("outbound.py", "httpcore"): "the one client to other machines",
+    ("outbound.py", "create_connection"): "as above, plainly",
+    ("outbound.py", "connect_tcp"): "the method of that client which is ours, and the one below it",
+    ("demo.py", "urllib.request"): "a customer's side of the story: calls the installation it shows",
+    ("post.py", "smtplib"): "speaks SMTP over a connection that outbound opened",
+}
+"""(file, module or call) that opens connections, or could, each with its reason."""
+
 ASSERTING_CALLS = {"raises", "warns", "validate", "call_and_validate", "run_state_machine_as_test"}
 """Of pytest, of JSON schemas, of schemathesis, of hypothesis: they fail where an assertion would."""
 
@@ -161,6 +172,40 @@ def test_every_exception_for_sql_is_still_needed() -> None:
     texts = [(path, text) for path, _, text in _sql_texts()]
     idle = [entry for entry in SQL_ALLOWED if not any(_allows(entry, *found) for found in texts)]
     assert idle == []
+
+
+def test_only_outbound_connects_to_other_machines() -> None:
+    strangers = [
+        f"{_place(path, node)}: {what}"
+        for path, tree in _trees(SOURCE)
+        for node, what in _connecting(tree)
+        if (path.relative_to(SOURCE).as_posix(), what) not in MAY_CONNECT
+    ]
+    assert strangers == []
+
+
+def test_a_connection_from_elsewhere_would_be_seen() -> None:
+    faults = [
+        "import httpx",
+        "import http.client as c",
+        "from urllib.request import urlopen",
+        "from urllib import request",
+        "import urllib3.util",
+        "socket.create_connection(('a', 1))",
+        "from socket import create_connection",
+        "await asyncio.open_connection('a', 1)",
+    ]
+    prose = ["import http", "from urllib.parse import quote", "import socket", "pool.connect()"]
+    assert [len(list(_connecting(ast.parse(text)))) for text in faults + prose] == [1] * len(faults) + [0] * 4
+
+
+def test_every_exception_for_connecting_is_still_needed() -> None:
+    used = {
+        (path.relative_to(SOURCE).as_posix(), what)
+        for path, tree in _trees(SOURCE)
+        for _, what in _connecting(tree)
+    }
+    assert set(MAY_CONNECT) - used == set()
 
 
 def test_every_migration_waits_for_locks_only_so_long() -> None:
@@ -278,6 +323,29 @@ def _float_faults(scope: ast.AST) -> Iterator[ast.AST]:
                 yield node
             case ast.BinOp(op=ast.Div()) | ast.AugAssign(op=ast.Div()):
                 yield node
+
+
+def _connecting(tree: ast.AST) -> Iterator[tuple[ast.AST, str]]:
+    """Imports of clients, and names of calls that connect, however they are reached."""
+    for node in ast.walk(tree):
+        for name in _imported(node):
+            parts = name.split(".")
+            starts = {".".join(parts[:length]) for length in range(1, len(parts) + 1)}
+            if found := (starts & CLIENTS) or ({parts[-1]} & CONNECTING_CALLS):
+                yield node, min(found)
+        if isinstance(node, ast.Attribute) and node.attr in CONNECTING_CALLS:
+            yield node, node.attr
+
+
+def _imported(node: ast.AST) -> list[str]:
+    """Modules and names that a statement imports, in full."""
+    match node:
+        case ast.Import(names=names):
+            return [one.name for one in names]
+        case ast.ImportFrom(module=str(module), names=names):
+            full = [f"{module}.{one.name}" for one in names]
+            return full[:1] if module in CLIENTS else full
+    return []
 
 
 def _sql_texts() -> Iterator[tuple[str, str, str]]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import sys
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Annotated, Any, NoReturn
 
 import psycopg
@@ -19,18 +19,20 @@ from onceline import serve
 from onceline.config import Settings
 from onceline.core.access import commands as access
 from onceline.core.clock import SystemClock
-from onceline.core.db import Transaction
+from onceline.core.db import Database, Transaction
 from onceline.core.errors import OncelineError
 from onceline.core.ledger import store as ledger
 from onceline.core.ledger.model import SANDBOX
 from onceline.core.money import format_amount, parse_amount
+from onceline.core.notices import commands as notices
+from onceline.core.outbox import store as outbox
 from onceline.core.outbox.store import Draft, append
 from onceline.core.proofs.checks import prove as prove_books
 from onceline.core.schema import SchemaRefused
-from onceline.core.vault.keystore import KeyStoreDamaged
+from onceline.core.vault import KeyStoreRefused
 from onceline.embedded import EmbeddedError
 from onceline.suppliers.sandbox import stock
-from onceline.wiring import database, installation, prepare
+from onceline.wiring import database, installation, move_keys, prepare
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -41,9 +43,11 @@ app = typer.Typer(
 account_app = typer.Typer(no_args_is_help=True, help="Accounts: open, list, suspend, resume.")
 keys_app = typer.Typer(no_args_is_help=True, help="API keys of an account.")
 sandbox_app = typer.Typer(no_args_is_help=True, help="The sandbox supplier of the test side.")
+keystore_app = typer.Typer(no_args_is_help=True, help="Where the data keys live.")
 app.add_typer(account_app, name="account")
 app.add_typer(keys_app, name="keys")
 app.add_typer(sandbox_app, name="sandbox")
+app.add_typer(keystore_app, name="keystore")
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of words.")]
 Mode = Annotated[str, typer.Option(help="test or live")]
@@ -215,6 +219,53 @@ def sandbox_numbers(
     _say({"added": added, "country": country}, as_json, f"{added} numbers added in {country}")
 
 
+@keystore_app.command("move")
+def move_keystore(
+    to: Annotated[str, typer.Option(help="libpq URI of the second PostgreSQL server's database")],
+    as_json: AsJson = False,
+) -> None:
+    """Move the keys from files to PostgreSQL. Stop every edge and worker first."""
+    settings = _settings()
+    with database(settings) as conninfo, Database(conninfo, size=1, name="onceline-move") as db:
+        moved = move_keys(db, settings, to)
+    _say({"moved": moved}, as_json, f"{moved} keys moved; set ONCELINE_KEYSTORE_URL before the next start")
+
+
+@app.command()
+def announce(
+    policy: Annotated[str, typer.Argument(help='Which one, as customers know it: "Terms of service"')],
+    version: str,
+    effective: Annotated[datetime, typer.Option(formats=["%Y-%m-%d"], help="From when it holds")],
+    summary: Annotated[str, typer.Option(help="What changes, in a sentence or two")],
+    significant: Annotated[
+        bool, typer.Option("--significant", help="Mailed too; takes effect in 14 days at the earliest")
+    ] = False,
+) -> None:
+    """Tell every account of a new version of a policy; the workers do it within seconds."""
+    with installation(_settings()) as (db, context), db.transaction() as tx:
+        notices.announce(
+            tx,
+            policy=policy,
+            version=version,
+            effective_on=effective.date(),
+            significant=significant,
+            summary=summary,
+            now=context.clock.now(),
+        )
+    print(f"{policy} {version} is announced")
+
+
+@app.command()
+def epoch(
+    new: Annotated[bool, typer.Option("--new", help="After a restore: every client starts over.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """The name of the database's history; a restored database needs a new one."""
+    with installation(_settings()) as (db, _), db.transaction() as tx:
+        name = outbox.new_epoch(tx) if new else outbox.epoch(tx)
+    _say({"epoch": name}, as_json, name)
+
+
 @app.command()
 def prove(as_json: AsJson = False) -> None:
     """Check the invariants on the live database; exit code 1 when one is broken."""
@@ -272,6 +323,6 @@ def run() -> None:
     """The console script: what is wrong is said in words, without a stack of frames."""
     try:
         app()
-    except (OncelineError, EmbeddedError, SchemaRefused, KeyStoreDamaged, psycopg.Error, ValueError) as error:
+    except (OncelineError, EmbeddedError, SchemaRefused, KeyStoreRefused, psycopg.Error, ValueError) as error:
         print(f"onceline: {error}", file=sys.stderr)
         sys.exit(2)

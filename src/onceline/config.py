@@ -8,10 +8,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from onceline.core.orders.model import Terms
+from onceline.mail_server import MailServer, Sender, parse_sender, parse_server
 
 
 class Settings(BaseSettings):
@@ -28,6 +29,16 @@ class Settings(BaseSettings):
         None,
         description="Where data keys live; DATA_DIR/keys when unset. Keep it out of database backups: "
         "whoever has both can read everything, and without it nothing sealed can be read.",
+    )
+    keystore_url: str | None = Field(
+        None,
+        description="A second PostgreSQL server for the data keys, as a libpq URI, for doors on several machines; "
+        "files in KEYSTORE_DIR when this is unset. Never the main database's server, and never in its backups.",
+    )
+    keystore_master: Path | None = Field(
+        None,
+        description="The master key's file for KEYSTORE_URL, the same on every machine; "
+        "master.key in KEYSTORE_DIR when unset. Whoever has it and the key store has the keys.",
     )
     host: str = Field("127.0.0.1", description="Address to listen on.")
     port: int = Field(8000, ge=0, le=65535, description="Port to listen on.")
@@ -71,10 +82,58 @@ class Settings(BaseSettings):
     metrics_token: str | None = Field(
         None, description="Bearer token that /metrics asks for; open when unset."
     )
+    smtp_url: str | None = Field(
+        None,
+        repr=False,
+        description="Server for outgoing mail: smtp://user:password@host:587 (STARTTLS; ?tls=none without TLS, for "
+        "servers that ask no password) or smtps://…; files in DATA_DIR/mail when unset.",
+    )
+    mail_from: str | None = Field(
+        None,
+        validate_default=True,
+        description="Who mails come from: an address, or Name <address>. Needed with SMTP_URL.",
+    )
+    webhook_loopback: bool = Field(
+        False,
+        description="For tests and development only: lets webhooks reach this machine. DANGER: whoever may make "
+        "a webhook then calls every service that listens on this machine's loopback addresses.",
+    )
+
+    @field_validator("smtp_url")
+    @classmethod
+    def _smtp_url(cls, url: str | None) -> str | None:
+        if url is not None:
+            parse_server(url)
+        return url
+
+    @field_validator("mail_from")
+    @classmethod
+    def _mail_from(cls, text: str | None, others: ValidationInfo) -> str | None:
+        if text is not None:
+            parse_sender(text)
+        elif others.data.get("smtp_url"):
+            raise ValueError("set it along with ONCELINE_SMTP_URL")
+        return text
+
+    @property
+    def mail_server(self) -> MailServer | None:
+        return parse_server(self.smtp_url) if self.smtp_url else None
+
+    @property
+    def mail_sender(self) -> Sender:
+        return parse_sender(self.mail_from or "Onceline <noreply@onceline.invalid>")
+
+    @property
+    def mail_folder(self) -> Path:
+        return self.data_dir / "mail"
 
     @property
     def keystore(self) -> Path:
         return self.keystore_dir or self.data_dir / "keys"
+
+    @property
+    def master_key(self) -> Path:
+        return self.keystore_master or self.keystore / "master.key"
 
     @property
     def logs(self) -> Path:

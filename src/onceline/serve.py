@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 
 import structlog
 import uvicorn
@@ -18,8 +18,9 @@ from onceline.config import Settings
 from onceline.core.clock import SystemClock
 from onceline.core.db import Database
 from onceline.edge.app import create_app
-from onceline.edge.live import SEND_S
-from onceline.wiring import database, open_context, open_suppliers, prepare
+from onceline.edge.hub import SEND_S
+from onceline.edge.server import EdgeServer, EdgeSocket
+from onceline.wiring import database, open_context, open_post, open_suppliers, prepare
 from onceline.workers.run import run_until, workers
 
 _LOG = structlog.get_logger(__name__)
@@ -73,22 +74,24 @@ def work(settings: Settings, *, with_parent: bool) -> None:
         Database(conninfo, size=WORKER_CONNECTIONS, name="onceline-work") as db,
     ):
         context = open_context(db, settings, clock)
-        running = workers(db, context, open_suppliers(db, clock), settings)
-        run_until(stopping, db, running)
+        with closing(context.vault):
+            running = workers(db, context, open_suppliers(db, clock), open_post(settings), settings)
+            run_until(stopping, db, running)
 
 
 def _serve_edge(settings: Settings, conninfo: str) -> None:
     sys.setswitchinterval(SWITCH_S)
     with Database(conninfo, size=settings.pool_size, name="onceline-edge") as db:
         context = open_context(db, settings, SystemClock())
-        server = uvicorn.Server(
+        app = create_app(settings, db, context)
+        server = EdgeServer(
             uvicorn.Config(
-                create_app(settings, db, context),
+                app,
                 host=settings.host,
                 port=settings.port,
                 loop="uvloop",
                 http="httptools",
-                ws="websockets-sansio",
+                ws=EdgeSocket,
                 ws_max_size=FRAME_BYTES,
                 ws_per_message_deflate=False,
                 ws_ping_interval=20,
@@ -100,12 +103,14 @@ def _serve_edge(settings: Settings, conninfo: str) -> None:
                 forwarded_allow_ips=settings.trusted_proxies or None,
                 timeout_graceful_shutdown=int(SEND_S),
                 backlog=4096,
-            )
+            ),
+            app.state.house.hub,
         )
         # uvicorn raises the signal that stopped it once more; what is open around us must still be closed in order.
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: None)
-        server.run()
+        with closing(context.vault):
+            server.run()
 
 
 @contextmanager

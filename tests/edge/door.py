@@ -24,6 +24,7 @@ from onceline.core.db import Database
 from onceline.core.money import MICROS
 from onceline.core.orders.context import Context
 from onceline.edge.app import create_app
+from onceline.edge.server import EdgeServer, EdgeSocket
 from onceline.serve import FRAME_BYTES
 from tests.shop import Customer, Shop
 
@@ -32,22 +33,25 @@ JSON = "application/json"
 
 
 @contextmanager
-def serving(settings: Settings, db: Database, context: Context) -> Iterator[str]:
+def serving(settings: Settings, db: Database, context: Context, **options: Any) -> Iterator[str]:
     """The edge on a free loopback port, with the server and the options of `onceline up`; gives its address."""
     listener = socket.create_server(("127.0.0.1", 0))
-    server = uvicorn.Server(
+    app = create_app(settings, db, context)
+    server = EdgeServer(
         uvicorn.Config(
-            create_app(settings, db, context),
+            app,
             loop="uvloop",
             http="httptools",
-            ws="websockets-sansio",
+            ws=EdgeSocket,
             ws_max_size=FRAME_BYTES,
             ws_per_message_deflate=False,
             access_log=False,
             log_config=None,
             server_header=False,
             timeout_graceful_shutdown=1,
-        )
+            **options,
+        ),
+        app.state.house.hub,
     )
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
     thread.start()
@@ -111,6 +115,23 @@ class Client:
 
     def get(self, path: str, headers: dict[str, str] | None = None, **params: Any) -> httpx.Response:
         return self.send("GET", path, headers=headers, params=params)
+
+    def head(self, path: str, **params: Any) -> httpx.Response:
+        """The answer of a route whose success never ends: its head, or the whole refusal."""
+        headers = {"Authorization": f"Bearer {self.key}"} if self.key is not None else {}
+        with self.http.stream("GET", self.url + API + path, headers=headers, params=params) as answer:
+            if answer.status_code != 200:
+                answer.read()
+        return answer
+
+    @contextmanager
+    def stream(self, last: str | None = None, **params: Any) -> Iterator[Stream]:
+        """An open event stream, resumed after the id `last` if there is one."""
+        headers = {"Authorization": f"Bearer {self.key}"} | ({"Last-Event-ID": last} if last else {})
+        address = f"{self.url}{API}/stream"
+        with self.http.stream("GET", address, headers=headers, params=params, timeout=5) as answer:
+            assert answer.status_code == 200, answer.read()
+            yield Stream(answer, answer.iter_lines())
 
     def post(self, path: str, body: Any = None, idempotency_key: str | None = None) -> httpx.Response:
         headers = {"Idempotency-Key": idempotency_key} if idempotency_key else {}
@@ -236,6 +257,36 @@ class Live:
 
 
 @dataclass(frozen=True)
+class Stream:
+    """An event stream in the words of its fields."""
+
+    answer: httpx.Response
+    lines: Iterator[str]
+
+    def next(self) -> tuple[str, str | None, dict[str, Any]]:
+        """Kind, id and data of the next event; comments and retry are passed over."""
+        while "data" not in (fields := self.block()):
+            pass
+        return fields["event"], fields.get("id"), json.loads(fields["data"])
+
+    def block(self) -> dict[str, str]:
+        """The fields up to the next empty line; a comment has the name ''. Raises StopIteration at the end."""
+        fields: dict[str, str] = {}
+        while line := next(self.lines):
+            name, _, value = line.partition(":")
+            fields[name] = value.removeprefix(" ")
+        return fields
+
+    def event(self) -> tuple[int, str]:
+        """seq and type of the next thing, which must be an event."""
+        kind, mark, data = self.next()
+        assert kind == "event", (kind, data)
+        assert mark is not None
+        assert mark.endswith(f":{data['seq']}")
+        return data["seq"], data["event"]["type"]
+
+
+@dataclass(frozen=True)
 class Town:
     shop: Shop
     settings: Settings
@@ -252,6 +303,15 @@ class Town:
         changed = self.settings.model_copy(update=settings)
         with serving(changed, self.shop.db, replace(self.shop.context, terms=changed.terms)) as url:
             yield url
+
+    def end_grants(self, client: Client) -> None:
+        """Revoke every key of the side as another process would, without a word to this one."""
+        assert client.who is not None
+        self.shop.run(
+            "update grants set revoked_at = %(now)s where side_id = %(side)s",
+            now=self.shop.clock.now(),
+            side=client.who.side,
+        )
 
     def nobody(self) -> Client:
         return Client(self.shop, self.url, self.http, None)

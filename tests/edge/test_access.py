@@ -13,6 +13,8 @@ from tests.edge.door import API, Client, Town, assert_problem
 from tests.personas import ALICE
 
 NO_KEY = "key_aaaaaaaaaaaaaaaa"
+NO_WEBHOOK = "we_aaaaaaaaaaaaaaaa"
+NO_EXPORT = "exp_aaaaaaaaaaaaaaaa"
 
 
 @dataclass(frozen=True)
@@ -42,15 +44,41 @@ ROUTES = {
     ("GET", "/balance"): Route("balance:read"),
     ("GET", "/statement"): Route("balance:read"),
     ("GET", "/events"): Route("events:read"),
+    ("GET", "/stream"): Route("events:read"),
     ("POST", "/socket-tickets"): Route("events:read"),
     ("GET", "/keys"): Route("keys:manage"),
     ("POST", "/keys"): Route("keys:manage", {"name": "new"}),
     ("POST", "/keys/{key_id}/rotate"): Route("keys:manage", {}),
     ("DELETE", "/keys/{key_id}"): Route("keys:manage"),
+    ("GET", "/notifications"): Route("notices:manage"),
+    ("POST", "/notifications/read"): Route("notices:manage", {"up_to": 1}),
+    ("GET", "/notices"): Route("notices:manage"),
+    ("PUT", "/notices"): Route("notices:manage", {}),
+    ("POST", "/notices/confirm"): Route("notices:manage", {"code": "ABCDEFGH"}),
+    ("DELETE", "/notices"): Route("notices:manage"),
+    ("POST", "/exports"): Route("exports:manage", {"kind": "orders"}),
+    ("GET", "/exports"): Route("exports:manage"),
+    ("GET", "/exports/{export_id}"): Route("exports:manage"),
+    ("DELETE", "/exports/{export_id}"): Route("exports:manage"),
+    ("GET", "/exports/{export_id}/file"): Route("exports:manage"),
+    ("POST", "/exports/{export_id}/links"): Route("exports:manage", {}),
+    ("GET", "/webhooks"): Route("webhooks:manage"),
+    ("POST", "/webhooks"): Route("webhooks:manage", {"url": "https://93.184.215.14/"}),
+    ("GET", "/webhooks/{webhook_id}"): Route("webhooks:manage"),
+    ("PATCH", "/webhooks/{webhook_id}"): Route("webhooks:manage", {"description": "theirs"}),
+    ("DELETE", "/webhooks/{webhook_id}"): Route("webhooks:manage"),
+    ("GET", "/webhooks/{webhook_id}/secrets"): Route("webhooks:manage"),
+    ("POST", "/webhooks/{webhook_id}/secrets"): Route("webhooks:manage", {}),
+    ("POST", "/webhooks/{webhook_id}/test"): Route("webhooks:manage"),
+    ("POST", "/webhooks/{webhook_id}/replay"): Route("webhooks:manage", {"after_seq": 0, "until_seq": 9}),
+    ("GET", "/webhooks/{webhook_id}/deliveries"): Route("webhooks:manage"),
+    ("GET", "/webhooks/{webhook_id}/deliveries/{event}"): Route("webhooks:manage"),
+    ("POST", "/webhooks/{webhook_id}/deliveries/{event}/replay"): Route("webhooks:manage"),
     ("POST", "/test/messages"): Route(
         "test:messages", {"number": "+447700900999", "sender": "X", "text": "Hello"}
     ),
 }
+ENDLESS = ("GET", "/stream")
 EVERY_ROUTE = pytest.mark.parametrize(("method", "path"), sorted(ROUTES))
 OF_AN_ORDER = pytest.mark.parametrize(
     ("method", "path"), sorted(route for route in ROUTES if "{order_id}" in route[1])
@@ -58,12 +86,28 @@ OF_AN_ORDER = pytest.mark.parametrize(
 OF_A_KEY = pytest.mark.parametrize(
     ("method", "path"), sorted(route for route in ROUTES if "{key_id}" in route[1])
 )
+OF_A_WEBHOOK = pytest.mark.parametrize(
+    ("method", "path"), sorted(route for route in ROUTES if "{webhook_id}" in route[1])
+)
 
 
-def ask(client: Client, method: str, path: str, *, order_id: int = 1, key_id: str = NO_KEY) -> Any:
+def ask(
+    client: Client,
+    method: str,
+    path: str,
+    *,
+    order_id: int = 1,
+    key_id: str = NO_KEY,
+    webhook_id: str = NO_WEBHOOK,
+    event: str = "1",
+) -> Any:
+    if (method, path) == ENDLESS:
+        return client.head(path)
     route = ROUTES[method, path]
     rest = {} if route.body is None else {"json": route.body}
-    place = path.format(order_id=order_id, key_id=key_id)
+    place = path.format(
+        order_id=order_id, key_id=key_id, export_id=NO_EXPORT, webhook_id=webhook_id, event=event
+    )
     headers = {"Idempotency-Key": f"matrix-{method}-{order_id}"} if method == "POST" else {}
     return client.send(method, place, headers=headers, params=route.query, **rest)
 
@@ -90,7 +134,7 @@ def test_a_route_opens_to_its_own_scope_alone(alice: Client, method: str, path: 
     scope = ROUTES[method, path].scope
     without = alice.scoped(*(one for one in SCOPES if one != scope))
     assert_problem(ask(without, method, path), 403, "insufficient_scope", scope=scope)
-    assert ask(alice.scoped(scope), method, path).status_code in (200, 201, 204, 404)
+    assert ask(alice.scoped(scope), method, path).status_code in (200, 201, 202, 204, 404)
 
 
 @OF_AN_ORDER
@@ -116,6 +160,19 @@ def test_a_strangers_key_is_not_found(alice: Client, charlie: Client, method: st
     (key,) = alice.json("/keys")["keys"]
     assert_problem(ask(charlie, method, path, key_id=key["id"]), 404, "not_found", what="key")
     assert alice.json("/keys")["keys"] == [key]
+
+
+@OF_A_WEBHOOK
+def test_a_strangers_webhook_is_not_found(alice: Client, charlie: Client, method: str, path: str) -> None:
+    webhook = alice.post("/webhooks", {"url": "https://93.184.215.14/"}).json()["webhook"]
+    event = alice.post(f"/webhooks/{webhook['id']}/test").json()["event"]
+    for stranger in (charlie, alice.scoped(mode="live")):
+        answer = ask(stranger, method, path, webhook_id=webhook["id"], event=event)
+        assert_problem(answer, 404, "not_found", what="webhook")
+    after = alice.json(f"/webhooks/{webhook['id']}")
+    assert after == webhook | {"health": webhook["health"] | {"pending": 1}}
+    answer = ask(alice, method, path, webhook_id=webhook["id"], event=event)
+    assert answer.status_code in (200, 201, 202, 204)  # the owner comes through
 
 
 def test_lists_hold_nothing_of_a_stranger(alice: Client, charlie: Client) -> None:

@@ -16,7 +16,7 @@ from onceline.core.ledger import store as ledger
 from onceline.edge import problems
 from tests.edge.door import API, Client, Town, assert_problem
 
-METHODS = {"get", "post", "delete"}
+METHODS = {"get", "patch", "post", "put", "delete"}
 
 
 def operations(document: dict[str, Any]) -> list[tuple[str, str, dict[str, Any]]]:
@@ -56,7 +56,8 @@ def test_every_operation_is_described_and_every_success_has_a_shape(document: di
         assert operation["security"] == [{"HTTPBearer": []}], where
         for status, answer in operation["responses"].items():
             if status[0] == "2" and status != "204":
-                assert answer["content"]["application/json"]["schema"], where
+                media = "text/event-stream" if path == f"{API}/stream" else "application/json"
+                assert answer["content"][media]["schema"], where
             elif status[0] in "45":
                 assert answer["content"].keys() == {"application/problem+json"}, where
         assert {"4XX", "503"} <= operation["responses"].keys(), where

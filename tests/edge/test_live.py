@@ -6,19 +6,30 @@ import asyncio
 import contextlib
 import json
 import re
+import socket
 import time
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 from starlette.websockets import WebSocket
 from websockets.exceptions import ConnectionClosed, ConnectionClosedError
+from websockets.frames import Close
 from websockets.sync.client import connect
 
+from onceline.config import Settings
 from onceline.core.access import commands as access
-from onceline.core.errors import DatabaseAway
-from onceline.edge import hub, live
+from onceline.core.access.model import Grant
+from onceline.core.db import Database
+from onceline.core.errors import DatabaseAway, KeyRevoked, Restarting
+from onceline.core.orders.context import Context
+from onceline.core.outbox import store as outbox
+from onceline.edge import follow, hub, live, server
+from onceline.edge.app import _Net, create_app
+from onceline.edge.house import House
 from tests.edge.door import API, Client, Live, Town, assert_problem, eventually
+from tests.edge.test_reading import in_background
 
 NOT_ALLOWED, BAD_FRAME, TOO_MANY, TOO_BIG = 4401, 4400, 4429, 1009
 
@@ -140,13 +151,32 @@ def test_a_strangers_socket_and_the_live_side_hear_nothing(alice: Client, charli
 def test_an_idle_socket_hears_heartbeats_with_the_latest_seq(
     alice: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(live, "HEARTBEAT_S", 0.1)
+    monkeypatch.setattr(follow, "HEARTBEAT_S", 0.1)
     with alice.live() as line:
         seq = line.ready()["seq"]
         assert [line.next() for _ in range(2)] == [{"type": "heartbeat", "seq": seq}] * 2
         alice.order()
         frames = [line.next() for _ in range(3)]
     assert {"type": "heartbeat", "seq": seq + 1} in frames
+
+
+def test_a_heartbeat_carries_what_the_database_has_not_what_the_socket_sent(
+    town: Town, alice: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The socket is made blind to its events; its heartbeats show the gap all the same."""
+    monkeypatch.setattr(follow, "HEARTBEAT_S", 0.3)
+    with alice.live() as line:
+        line.ready()
+        stays_silent(line, 0.1)  # its first reading is over
+        monkeypatch.setattr(follow.Follower, "_read", _nothing)
+        alice.order()
+        heard = [line.next() for _ in range(5)]
+    assert {"type": "heartbeat", "seq": 2} in heard
+    assert all(frame["type"] == "heartbeat" for frame in heard)
+
+
+async def _nothing(_: object) -> None:
+    return None
 
 
 def test_lost_wake_ups_cost_half_a_second_not_an_event(
@@ -167,7 +197,8 @@ def test_a_database_that_was_away_costs_half_a_second_not_an_event(
 
     with alice.live() as line:
         line.ready()
-        monkeypatch.setattr(live.outbox, "after", away)
+        stays_silent(line, 0.3)  # its first reading is over
+        monkeypatch.setattr(follow.outbox, "page", away)
         alice.order()
         stays_silent(line, 1.2)  # the wake-up and the slow poll have both come and gone
         monkeypatch.undo()
@@ -195,6 +226,62 @@ def test_a_cursor_before_what_is_kept_is_told_to_resync(town: Town, alice: Clien
     with alice.live(after=0) as line:
         line.ready()
         assert line.next()["type"] == "resync"
+
+
+def test_events_that_are_pruned_under_an_open_socket_are_told_never_skipped(
+    town: Town, alice: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It has read a part when the rest of its replay is forgotten: then it hears nothing but that."""
+    monkeypatch.setattr(follow, "BATCH", 2)
+    assert alice.who is not None
+    for _ in range(5):
+        alice.order()
+    really = follow.read
+
+    async def read(house: House, side: int, cursor: follow.Cursor, limit: int) -> Any:
+        if side == alice_side and cursor.after == 2:
+            town.shop.run("delete from events where side_id = %(side)s and seq < 6", side=side)
+        return await really(house, side, cursor, 2)
+
+    alice_side = alice.who.side
+    monkeypatch.setattr(follow, "read", read)
+    with alice.live(after=0) as line:
+        epoch = line.ready()["epoch"]
+        assert [line.event()[0] for _ in range(2)] == [1, 2]
+        assert line.next() == {"type": "resync", "epoch": epoch, "seq": 6}
+        alice.order()
+        assert line.event()[0] == 7
+
+
+@pytest.mark.parametrize("told", [True, False], ids=["told", "found by the poll"])
+def test_a_restored_database_starts_open_sockets_streams_and_polls_over(
+    town: Town, alice: Client, told: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not told:
+        monkeypatch.setattr(hub.Hub, "_tell", lambda *_: None)
+    with alice.live() as line, alice.stream() as stream:
+        line.ready()
+        stream.next()
+        answer = in_background(lambda: alice.get("/events", after=1, wait=10))
+        time.sleep(0.2)
+        with town.shop.db.transaction() as tx:
+            epoch = outbox.new_epoch(tx)
+        seq = 1 + outbox.LEAP
+        assert line.next(2) == {"type": "resync", "epoch": epoch, "seq": seq}
+        assert stream.next() == ("resync", f"{epoch}:{seq}", {"epoch": epoch, "seq": seq})
+        found, seconds = answer()
+        assert_problem(found, 410, "resync", epoch=epoch, seq=seq)
+        assert seconds < 2
+        alice.order()
+        assert (line.event()[0], stream.event()[0]) == (seq + 1, seq + 1)
+
+
+def test_an_epoch_that_changes_without_a_leap_starts_over_too(town: Town, alice: Client) -> None:
+    with alice.live() as line:
+        seq = line.ready()["seq"]
+        stays_silent(line, 2 * hub.POLL_S)  # the first look at a side wakes it anyway
+        town.shop.run("update installation set epoch = 'set-by-hand'")
+        assert line.next(2) == {"type": "resync", "epoch": "set-by-hand", "seq": seq}
 
 
 # Tickets ----------------------------------------------------------------------------------------------------------
@@ -298,7 +385,7 @@ def test_revoking_a_key_closes_its_sockets_within_a_second_and_no_others(alice: 
         with closes(ended, NOT_ALLOWED, within=1):
             alice.delete(f"/keys/{scoped}")
         alice.order()
-        assert kept.event()[1] == "order.placed"
+        assert [kept.event()[1] for _ in range(2)] == ["key.revoked", "order.placed"]
 
 
 def test_a_key_that_expires_takes_its_sockets_along(town: Town, alice: Client) -> None:
@@ -323,11 +410,28 @@ def test_a_revocation_in_another_process_is_noticed_by_the_poll(town: Town, alic
     with alice.live() as line:
         line.ready()
         with closes(line, NOT_ALLOWED, within=1.5):
-            town.shop.run(
-                "update grants set revoked_at = %(now)s where side_id = %(side)s",
-                now=town.shop.clock.now(),
-                side=alice.who.side,
-            )
+            town.end_grants(alice)
+
+
+def test_the_poll_waits_behind_no_queue_of_commands(
+    db: Database, settings: Settings, context: Context
+) -> None:
+    house: House = create_app(settings, db, context).state.house
+
+    async def ask_among_many() -> float:
+        net = _Net(house)
+        many = [house.commands.run_statement(lambda tx: tx.one("select pg_sleep(0.1)")) for _ in range(160)]
+        crowd = asyncio.gather(*many)
+        await asyncio.sleep(0.1)
+        started = time.monotonic()
+        await net.newest([1])
+        took = time.monotonic() - started
+        await crowd
+        net.close()
+        return took
+
+    assert asyncio.run(ask_among_many()) < 1
+    house.commands.close()
 
 
 def test_a_fault_in_the_poll_does_not_end_it(
@@ -346,11 +450,7 @@ def test_a_fault_in_the_poll_does_not_end_it(
         line.ready()
         eventually(lambda: not faults)
         with closes(line, NOT_ALLOWED, within=1.5):
-            town.shop.run(
-                "update grants set revoked_at = %(now)s where side_id = %(side)s",
-                now=town.shop.clock.now(),
-                side=alice.who.side,
-            )
+            town.end_grants(alice)
 
 
 def test_a_reader_that_does_not_read_is_told_to_resync(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -358,10 +458,149 @@ def test_a_reader_that_does_not_read_is_told_to_resync(monkeypatch: pytest.Monke
         async def send_text(self, _: str) -> None:
             await asyncio.sleep(3)
 
-    monkeypatch.setattr(live, "SEND_S", 0.05)
+    monkeypatch.setattr(hub, "SEND_S", 0.05)
+    watch = hub.Watch(cast(Grant, Stuck), "socket")
     with pytest.raises(live._Closed, match="resync") as closed:
-        asyncio.run(live._send(cast(WebSocket, Stuck()), {}))
+        asyncio.run(live._send(cast(WebSocket, Stuck()), watch, {}))
     assert closed.value.code == live.TOO_SLOW
+
+
+@pytest.mark.promise("D4")
+def test_a_socket_whose_client_stops_reading_is_cut_and_delays_nobody(
+    town: Town, alice: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also its close frame cannot be sent: the connection must end, and its place be free, all the same."""
+    monkeypatch.setattr(hub, "SEND_S", 0.3)
+    monkeypatch.setattr(server, "READ_S", 1)
+    really = live._frames
+    monkeypatch.setattr(live, "_frames", lambda step: [one | {"fat": "x" * 500_000} for one in really(step)])
+    body = {"orders": [{"service": "telegram", "country": "GB"}] * 50}
+    assert alice.post("/orders/batch", body, "slow").status_code == 201
+    with town.another() as url, _deaf(alice.at(url)) as deaf, alice.at(url).live() as line:
+        line.ready()
+        time.sleep(0.5)
+        alice.order()
+        started = time.monotonic()
+        assert line.event()[1] == "order.placed"
+        assert time.monotonic() - started < 1
+        time.sleep(2)
+        with pytest.raises(ConnectionError):
+            _drain(deaf)
+
+
+def _deaf(client: Client) -> socket.socket:
+    """A socket that asks for everything from the start, and then reads nothing."""
+    line = socket.socket()
+    line.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    line.settimeout(10)
+    line.connect(("127.0.0.1", int(client.url.rpartition(":")[2])))
+    asked = json.dumps({"type": "auth", "ticket": client.ticket(), "after": 0}).encode()
+    upgrade = "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+    key = "Sec-WebSocket-Key: c2l4dGVlbiBieXRlcyBvaw==\r\n"
+    line.sendall(f"GET {API}/live HTTP/1.1\r\nHost: x\r\n{upgrade}{key}\r\n".encode())
+    head = b""
+    while not head.endswith(b"\r\n\r\n"):
+        head += line.recv(1)
+    line.sendall(bytes([0x81, 0x80 | len(asked), 0, 0, 0, 0]) + asked)
+    return line
+
+
+def _drain(line: socket.socket) -> None:
+    while line.recv(2**20):
+        pass
+
+
+def test_a_blocked_socket_ends_with_its_key_not_with_its_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def blocked() -> None:
+        watch = hub.Watch(cast(Grant, None), "socket")
+        asyncio.get_running_loop().call_later(0.05, watch.end, KeyRevoked("ended"))
+        await watch.send(asyncio.sleep(5))
+
+    started = time.monotonic()
+    with pytest.raises(KeyRevoked):
+        asyncio.run(blocked())
+    assert time.monotonic() - started < 1
+
+
+def test_what_was_read_while_the_key_ended_is_handed_to_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    watch = hub.Watch(cast(Grant, None), "long poll")
+
+    async def read(*_: object) -> tuple[follow.Batch, str]:
+        watch.end(KeyRevoked("ended"))
+        return follow.Batch([{"seq": 1, "event": {"message": None}}], 1), "epoch"
+
+    async def wait() -> object:
+        monkeypatch.setattr(follow, "read", read)
+        return await follow.Follower(cast(House, None), watch, 1, follow.Cursor(0, "epoch")).next()
+
+    with pytest.raises(KeyRevoked):
+        asyncio.run(wait())
+
+
+def test_what_has_ended_sends_nothing_more() -> None:
+    sent: list[str] = []
+
+    async def write() -> None:
+        sent.append("an event")
+
+    async def send() -> None:
+        watch = hub.Watch(cast(Grant, None), "socket")
+        watch.end(KeyRevoked("ended"))
+        await watch.send(write())
+
+    with pytest.raises(KeyRevoked):
+        asyncio.run(send())
+    assert sent == []
+
+
+@pytest.mark.parametrize(
+    ("waiting", "a_second", "window_s"), [(1, 500, 1), (300, 500, 1), (300, 60, 5), (300, 1, 30)]
+)
+def test_the_window_to_come_back_in_grows_with_those_who_are_sent_away(
+    waiting: int, a_second: int, window_s: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hub, "BACK_PER_S", a_second)
+
+    async def send_away() -> list[float]:
+        here = hub.Hub()
+        with contextlib.ExitStack() as stack:
+            grants = [cast(Grant, SimpleNamespace(id=one, side=one)) for one in range(waiting)]
+            watches = [stack.enter_context(here.watching(grant, "socket")) for grant in grants]
+            leaving = asyncio.ensure_future(here.leave())
+            await asyncio.sleep(0)
+            told = [_moment(watch) for watch in watches]
+        await asyncio.wait_for(leaving, 1)
+        return told
+
+    told = asyncio.run(send_away())
+    assert all(0 <= one <= window_s for one in told)
+    assert waiting == 1 or (min(told) < window_s / 10 and max(told) > window_s * 9 / 10)
+
+
+def _moment(watch: hub.Watch) -> float:
+    with pytest.raises(Restarting) as sent_away:
+        watch.demand()
+    return sent_away.value.back_in_s
+
+
+def test_going_down_closes_every_socket_with_a_moment_to_come_back(town: Town, alice: Client) -> None:
+    with contextlib.ExitStack() as open_until_the_end:
+        with town.another() as url:
+            lines = [open_until_the_end.enter_context(alice.at(url).live()) for _ in range(20)]
+            for line in lines:
+                line.ready()
+        told = [_end_of(line) for line in lines]
+    assert {end.code for end in told} == {live.RESTARTING}
+    moments = [re.fullmatch(r"reconnect in (\d\.\d)s", end.reason) for end in told]
+    assert all(moments)
+    assert len({one[1] for one in moments if one}) > 1
+
+
+def _end_of(line: Live) -> Close:
+    with pytest.raises(ConnectionClosed) as closed:
+        line.connection.recv(timeout=2)
+    assert closed.value.rcvd is not None
+    return closed.value.rcvd
 
 
 def test_a_side_has_a_bounded_number_of_sockets(alice: Client, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -176,3 +176,41 @@ def test_a_rate_that_is_used_up_refuses_alike_both_ways(town: Town, alice: Clien
         here = alice.at(url)
         assert [here.send("GET", path).status_code for _ in range(4)] == [200, 200, 200, 429]
         assert told(here.send("GET", path)) == told(here.send("GET", f"{path}?wait=0"))
+
+
+def test_a_sent_message_is_answered_the_same_both_ways(alice: Client) -> None:
+    number = alice.order()["number"]
+    for body in (
+        {"number": number, "sender": "Telegram", "text": "Telegram code: 48291"},
+        {"number": "+447700900999", "sender": "Telegram", "text": "Telegram code: 48291"},
+        {"number": number, "sender": "Telegram"},
+        {"number": number, "sender": "Telegram", "text": 7},
+    ):
+        short, long = (alice.send("POST", f"/test/messages{query}", json=body) for query in ("", "?x=1"))
+        assert short.status_code == long.status_code
+        assert {**short.json(), "message_id": None} == {**long.json(), "message_id": None}
+
+
+def test_a_sent_message_goes_the_short_way(framework: list[str], alice: Client) -> None:
+    number = alice.order()["number"]
+    framework.clear()
+    body = {"number": number, "sender": "Telegram", "text": "Telegram code: 48291"}
+    assert alice.send("POST", "/test/messages", json=body).status_code == 202
+    keyed = [
+        alice.send("POST", "/test/messages", json=body, headers={"Idempotency-Key": "one"}) for _ in "ab"
+    ]
+    assert keyed[0].json() == keyed[1].json()
+    assert framework == []
+    assert (
+        alice.send("POST", "/test/messages", json=body, headers={"Idempotency-Key": "a b"}).status_code == 422
+    )
+    assert framework == ["/test/messages"]
+
+
+def test_a_live_key_sends_no_test_message_the_short_way(town: Town) -> None:
+    charlie = town.customer("charlie", mode="live")
+    charlie.get("/balance")
+    answer = charlie.send(
+        "POST", "/test/messages", json={"number": "+447700900999", "sender": "X", "text": "1"}
+    )
+    assert (answer.status_code, answer.json()["code"]) == (403, "wrong_mode")

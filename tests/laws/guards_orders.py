@@ -11,6 +11,7 @@ _MODEL = "core/orders/model.py"
 _CHANGES = "core/orders/changes.py"
 _STORE = "core/orders/store.py"
 _QUERIES = "core/orders/queries.sql"
+_MOVING = "core/schema/0009_move_orders.sql"
 _SETTLE = "core/orders/settle.py"
 _SUPPLY = "core/orders/supply.py"
 _VIEW = "core/orders/view.py"
@@ -22,6 +23,7 @@ END = "tests/core/orders/test_end.py::"
 RENTALS = "tests/core/orders/test_rentals.py::"
 SUPPLY = "tests/core/orders/test_supply.py::"
 MESSAGES = "tests/core/orders/test_messages.py::"
+BATCH = "tests/core/orders/test_settle_each.py::"
 INVENTORY = "tests/core/inventory/test_inventory.py::"
 INBOX = "tests/core/inbox/test_inbox.py::"
 ACCESS = "tests/edge/test_access.py::"
@@ -245,17 +247,17 @@ _COMMAND_GUARDS = (
        "now + context.terms.cooldown_of(after.kind)", "now",
        END + "test_a_number_rests_after_every_end"),
     _g("a change wakes nobody", _CHANGES,
-       "    tx.wake(wake_word(after.side))\n", "",
+       "        tx.wake(wake_word(step.before.side))\n", "",
        "tests/edge/test_live.py::test_a_code_is_pushed_without_waiting_for_the_slow_poll"),
     _g("a placed order wakes nobody", _COMMANDS,
        "    tx.wake(wake_word(one.side))\n", "",
        "tests/edge/test_live.py::test_a_code_is_pushed_without_waiting_for_the_slow_poll"),
-    _g("an extension is not released with its rental", _QUERIES,
-       "h.id in (select o.hold_id from orders o where o.id = %(id)s\n                   union all",
-       "h.id in (select o.hold_id from orders o where o.id = %(id)s\n                   except all",
+    _g("an extension is not released with its rental", _MOVING,
+       "where h.id in (select o.hold_id from orders o where o.id = step.id\n                           union all",
+       "where h.id in (select o.hold_id from orders o where o.id = step.id\n                           except all",
        RENTALS + "test_an_extension_is_released_with_the_rental"),
-    _g("an order's end leaves the counter of live orders", _QUERIES,
-       "live_orders = live_orders - %(closed)s, seq", "seq",
+    _g("an order's end leaves the counter of live orders", _MOVING,
+       "            live_orders = live_orders - step.closed, seq", "            seq",
        PLACE + "test_live_orders_are_limited_until_one_ends"),
     _g("a number is not locked before its order", _STORE,
        "inventory.lock(tx, seen.number_id)", "pass",
@@ -279,19 +281,25 @@ _READING_GUARDS = (
        "where o.side_id = %(side)s\n  and o.serial <", "where o.serial <",
        PLACE + "test_orders_are_listed_newest_first_by_the_state_that_readers_see"),
     _g("a message in many hands is decided twice", _SETTLE,
-       'elif row.state == "stored":\n        _settle_stored', "else:\n        _settle_stored",
+       'if row.state == "stored":', "if True:",
        RACES + "test_the_same_message_delivered_twenty_times_at_once_is_one"),
+    _g("two batches wait for each other's sides", _CHANGES,
+       "sorted(steps, key=lambda step: step.before.side)", "steps",
+       BATCH + "test_batches_for_the_same_sides_in_any_order_never_wait_in_a_ring"),
+    _g("a message of a batch goes to another's order", _SETTLE,
+       "holders.get(row.holder)", "next(iter(holders.values()), None)",
+       BATCH + "test_a_batch_is_decided_as_its_messages_are_one_by_one"),
     _g("an order takes the messages of the one before it", _SETTLE,
        "ours = [row for row in stored if row.holder == order.id]", "ours = stored",
        END + "test_an_unread_message_of_an_earlier_order_stays_with_that_order"),
     _g("a message burns no number", _SETTLE,
-       "inventory.burn(tx, readings[0].row.number_id, _burnt_services(context, order, readings))", "pass",
+       "        outcome.burnt |= _pairs(reading.row.number_id, _burnt_services(order, reading), context)\n", "",
        INVENTORY + "test_a_number_that_got_a_message_for_a_service_is_never_sold_for_it_again"),
     _g("a message that nobody may read burns no number", _SETTLE,
-       'inventory.burn(tx, row.number_id, sorted({reading.recognised or ""} - context.unburnable - {""}))', "pass",
+       "outcome.burnt |= _pairs(row.number_id, {reading.recognised}, context)", "pass",
        INBOX + "test_a_message_to_a_resting_number_burns_it_for_its_service_all_the_same"),
     _g("a code of an unknown sender burns no number", _SETTLE,
-       "or any(reading.code for reading in readings)", "",
+       "all_kinds or reading.code", "all_kinds",
        INVENTORY + "test_a_code_burns_its_number_whoever_sent_it"),
     _g("an answer that comes twice counts twice", _SUPPLY,
        "if order is not None and order.e164 == number:", "if False:",

@@ -64,7 +64,7 @@ def _stock(shop: Shop, dice: random.Random, first: int) -> list[_Number]:
         if one.burnt_for:
             number = shop.value("select id from numbers where e164 = %(e164)s", e164=one.e164)
             with shop.db.transaction() as tx:
-                inventory.burn(tx, number, [one.burnt_for])
+                inventory.burn(tx, [(number, one.burnt_for)])
     return made
 
 

@@ -533,7 +533,7 @@ def test_looking_at_a_chunk_while_its_numbers_burn_never_waits_in_a_circle(storm
         with contextlib.suppress(_Undone), storm.db.transaction() as tx:
             number = tx.one("select id from numbers where chunk_id = %(chunk)s limit 1", {"chunk": chunk})
             assert number is not None
-            inventory.burn(tx, number.id, [dice.choice(SERVICES)])
+            inventory.burn(tx, [(number.id, dice.choice(SERVICES))])
             tx.one("select 1")
             done["burnt"] += 1
             raise _Undone  # the next one makes the row anew

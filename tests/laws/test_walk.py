@@ -200,7 +200,7 @@ class Walk(RuleBasedStateMachine):
 
     def _named_since_last_look(self, who: Customer) -> set[int]:
         with self.shop.db.transaction() as tx:
-            rows = outbox.after(tx, who.side, self.cursors[who.side], 1000)
+            rows = outbox.page(tx, who.side, self.cursors[who.side], 1000).rows
         if rows:
             self.cursors[who.side] = rows[-1].seq
         return {row.order_id for row in rows}

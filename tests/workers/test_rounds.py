@@ -19,7 +19,7 @@ from onceline.core.orders import settle as settling
 from onceline.core.orders.context import Context
 from onceline.core.orders.model import Order
 from onceline.suppliers.base import Acquired, Call, NoNumbers, OutcomeUnknown, Supplier
-from onceline.wiring import open_suppliers
+from onceline.wiring import open_post, open_suppliers
 from onceline.workers.clock import Worker
 from onceline.workers.expire import expire_round
 from onceline.workers.retain import retain_round
@@ -317,7 +317,9 @@ def test_all_clocks_run_together_until_they_are_told_to_stop(
     shop: Shop, alice: Customer, settings: Settings
 ) -> None:
     stopping = threading.Event()
-    clocks = workers(shop.db, shop.context, open_suppliers(shop.db, shop.clock), settings)
+    clocks = workers(
+        shop.db, shop.context, open_suppliers(shop.db, shop.clock), open_post(settings), settings
+    )
     process = threading.Thread(target=run_until, args=(stopping, shop.db, clocks))
     process.start()
     try:

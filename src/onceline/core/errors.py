@@ -4,6 +4,7 @@ OncelineError
 ├── Refusal                     the asker can do something about it; nothing was changed
 │   ├── NotFound                not_found
 │   ├── InvalidInput            invalid_input
+│   ├── OutboundRefused         address_refused
 │   ├── KeyRefused              invalid_key
 │   │   ├── KeyExpired          expired_key
 │   │   └── KeyRevoked          revoked_key
@@ -20,17 +21,24 @@ OncelineError
 │   ├── CancelTooLate           cancel_too_late
 │   ├── MessageReceived         message_received
 │   ├── NoMessage               no_message
+│   ├── ConfirmationRefused     confirmation_refused
 │   ├── NumberPending           number_pending
 │   ├── OrderClosed             order_closed
+│   ├── ExportNotReady          export_not_ready
+│   ├── ExportGone              export_gone
+│   ├── LinkRefused             link_refused
 │   └── Resync                  resync
 ├── Unavailable                 ours to mend; the same request may be sent again
 │   ├── DatabaseAway            database_away
-│   └── Busy                    busy
+│   ├── KeyStoreAway            key_store_away
+│   ├── Busy                    busy
+│   └── Restarting              restarting
 └── Erased                      erased: the key that could open this was destroyed on purpose
 """
 
 from __future__ import annotations
 
+import math
 from datetime import datetime
 from typing import Any, ClassVar
 
@@ -62,6 +70,12 @@ class NotFound(Refusal):
 
 class InvalidInput(Refusal):
     code = "invalid_input"
+
+
+class OutboundRefused(Refusal):
+    """An address that we call for nobody; `detail` says what is wrong with it and what would be right."""
+
+    code = "address_refused"
 
 
 class KeyRefused(Refusal):
@@ -180,6 +194,17 @@ class NoMessage(Refusal):
         super().__init__("No code has come for this order yet.")
 
 
+class ConfirmationRefused(Refusal):
+    """Which of the reasons it was, is not said: whoever guesses learns nothing."""
+
+    code = "confirmation_refused"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "This code is wrong or too old; after five wrong ones, ask for another with PUT /api/v1/notices."
+        )
+
+
 class NumberPending(Refusal):
     code = "number_pending"
 
@@ -194,6 +219,33 @@ class OrderClosed(Refusal):
 
     def __init__(self, state: str) -> None:
         super().__init__(f"This order is {state}.", state=state)
+
+
+class ExportNotReady(Refusal):
+    """`state`: queued or running."""
+
+    code = "export_not_ready"
+
+    def __init__(self, state: str) -> None:
+        super().__init__("The file is not made yet; ask again in a moment.", state=state, retry_after_s=2)
+
+
+class ExportGone(Refusal):
+    """`state`: failed or expired."""
+
+    code = "export_gone"
+
+    def __init__(self, state: str) -> None:
+        super().__init__(f"This export is {state} and has no file; ask for a new one.", state=state)
+
+
+class LinkRefused(Refusal):
+    """One answer for every reason, so that nobody learns anything by trying."""
+
+    code = "link_refused"
+
+    def __init__(self) -> None:
+        super().__init__("This link opens nothing: it is not ours, it has ended, or its key or file has.")
 
 
 class Resync(Refusal):
@@ -218,6 +270,15 @@ class DatabaseAway(Unavailable):
         super().__init__("The database does not answer. Send the same request again.", retry_after_s=2)
 
 
+class KeyStoreAway(Unavailable):
+    """Never Erased: whether the key is there is not known."""
+
+    code = "key_store_away"
+
+    def __init__(self) -> None:
+        super().__init__("The key store does not answer. Send the same request again.", retry_after_s=2)
+
+
 class Busy(Unavailable):
     code = "busy"
 
@@ -225,6 +286,18 @@ class Busy(Unavailable):
         super().__init__(
             "The same rows are being changed by another request. Send it again.", retry_after_s=1
         )
+
+
+class Restarting(Unavailable):
+    """The process ends for another one to start; `back_in_s` spreads those who were sent away together."""
+
+    code = "restarting"
+
+    def __init__(self, back_in_s: float) -> None:
+        super().__init__(
+            "This process is being restarted. Ask again.", retry_after_s=max(math.ceil(back_in_s), 1)
+        )
+        self.back_in_s = back_in_s
 
 
 class Erased(OncelineError):

@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
+from starlette.routing import WebSocketRoute
 
 from onceline.accesslog import AccessLog
 from onceline.config import Settings
 from onceline.core.access import commands as access
-from onceline.core.db import Database
+from onceline.core.db import Database, Transaction
 from onceline.core.orders.commands import place_each
 from onceline.core.orders.context import Context
+from onceline.core.orders.settle import settle_each
 from onceline.core.orders.view import views_of
 from onceline.core.outbox import store as outbox
-from onceline.edge import handbook, problems, status
-from onceline.edge.api import account, catalog, events, orders, sandbox
+from onceline.edge import handbook, problems, status, stream
+from onceline.edge.api import account, catalog, events, exports, notices, orders, sandbox, webhooks
 from onceline.edge.contract import Door
 from onceline.edge.envelope import Envelope
 from onceline.edge.gate import Gate
@@ -28,20 +30,23 @@ from onceline.edge.hub import Hub
 from onceline.edge.lanes import Lane
 from onceline.edge.live import live
 from onceline.edge.pool import CommandPool
+from onceline.suppliers.sandbox.inlet import send_each
 
 
 class _Net:
-    """What the hub asks the database twice a second."""
+    """What the hub asks the database twice a second, in a thread of its own: a revoked key waits behind no queue."""
 
     def __init__(self, house: House) -> None:
-        self._house = house
+        self._clock = house.clock
+        self._commands = CommandPool(house.db, threads=1)
+        self.close = self._commands.close
 
-    async def newest(self, sides: list[int]) -> dict[int, int]:
-        return await self._house.commands.run_statement(lambda tx: outbox.newest(tx, sides))
+    async def newest(self, sides: list[int]) -> outbox.Stand:
+        return await self._commands.run_statement(lambda tx: outbox.newest(tx, sides))
 
     async def ended(self, grants: list[int]) -> set[int]:
-        now = self._house.clock.now()
-        return await self._house.commands.run_statement(lambda tx: access.ended_grants(tx, grants, now))
+        now = self._clock.now()
+        return await self._commands.run_statement(lambda tx: access.ended_grants(tx, grants, now))
 
 
 def create_app(settings: Settings, db: Database, context: Context) -> FastAPI:
@@ -59,11 +64,12 @@ def create_app(settings: Settings, db: Database, context: Context) -> FastAPI:
         lifespan=_lifespan(house, log),
     )
     app.state.house = house
-    for part in (catalog, orders, account, events, sandbox):
+    for part in (catalog, orders, account, events, exports, sandbox, notices, webhooks):
         app.include_router(part.routes)
+    app.include_router(stream.routes)
     app.include_router(status.routes)
     app.include_router(handbook.routes)
-    app.add_api_websocket_route("/api/v1/live", live)
+    app.router.routes.append(WebSocketRoute("/api/v1/live", live))
     problems.install(app)
     app.add_middleware(ShortWay, house=house)
     app.add_middleware(Envelope, log=log)
@@ -83,11 +89,18 @@ def _house(settings: Settings, db: Database, context: Context) -> House:
             identity=lambda one: (one.side, one.key),
         ),
         polling=Lane(commands, lambda tx, asked: views_of(tx, context, asked)),
+        sending=Lane(commands, lambda tx, asked: send_each(tx, context, asked)),
+        settling=Lane(commands, lambda tx, messages: _settled(tx, context, messages), atomic=True),
         hub=Hub(),
         gate=Gate(
             rate=settings.requests_per_s, burst=settings.request_burst, enabled=settings.limits == "on"
         ),
     )
+
+
+def _settled(tx: Transaction, context: Context, messages: Sequence[int]) -> list[None]:
+    settle_each(tx, context, messages)
+    return [None] * len(messages)
 
 
 def _lifespan(house: House, log: AccessLog):  # type: ignore[no-untyped-def]  # the type FastAPI asks for is private
@@ -97,13 +110,15 @@ def _lifespan(house: House, log: AccessLog):  # type: ignore[no-untyped-def]  # 
         house.hub.attach(asyncio.get_running_loop())
         house.db.bell.listen(house.hub.hear)
         house.db.bell.listen(house.gate.hear)
-        poll = asyncio.create_task(house.hub.poll(_Net(house)))
+        net = _Net(house)
+        poll = asyncio.create_task(house.hub.poll(net))
         try:
             yield
         finally:
             poll.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await poll
+            net.close()
             house.commands.close()
             log.close()
 

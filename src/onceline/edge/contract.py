@@ -35,4 +35,5 @@ def _complete(status: str, answer: dict[str, Any]) -> None:
     answer.setdefault("headers", {}).update(_EVERYWHERE)
     if status[0] in "45":
         answer["headers"]["Retry-After"] = _RETRY_AFTER
-        answer["content"] = {MEDIA_TYPE: answer["content"]["application/json"]}
+        (shape,) = answer["content"].values()  # under the media type of the route's success
+        answer["content"] = {MEDIA_TYPE: shape}

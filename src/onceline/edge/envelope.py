@@ -20,6 +20,8 @@ REQUESTS = Histogram(
     buckets=(0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 5),
 )
 UNMATCHED = "(unmatched)"
+_STARTS = ("http.response.start", "websocket.http.response.start")
+"""The latter answers a handshake that is turned away."""
 
 
 class Envelope:
@@ -40,7 +42,7 @@ class Envelope:
 
         async def sealed(message: Message) -> None:
             nonlocal status
-            if message["type"] == "http.response.start":
+            if message["type"] in _STARTS:
                 status = message["status"]
                 headers = [*message["headers"], *_headers(request_id, state.get("allowance"))]
                 if not any(name == b"cache-control" for name, _ in headers):

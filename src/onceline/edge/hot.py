@@ -1,4 +1,4 @@
-"""The short way for the two requests that are most of all traffic: placing an order, and polling one.
+"""The short way for what is most of all traffic: placing an order, polling one, sending a test number a message.
 
 A request that is plainly in order goes straight to what its route does. Whatever else comes (a query, a key that is not
 remembered, a body that is not valid) goes the framework's way with nothing spent and nothing lost, and is answered or
@@ -8,21 +8,23 @@ refused there. So both ways give the same answers, and a test holds them togethe
 from __future__ import annotations
 
 import re
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import Any
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from onceline.core.access.keys import hash_of
 from onceline.core.access.model import Grant
 from onceline.core.errors import OncelineError
 from onceline.edge import problems, shapes
-from onceline.edge.api import orders
+from onceline.edge.api import orders, sandbox
 from onceline.edge.body import MOST_BYTES, parse
 from onceline.edge.house import House
 from onceline.edge.problems import BadRequest
 
-_PLACE = "/api/v1/orders"
 _POLL = re.compile(r"/api/v1/orders/([1-9][0-9]{0,9})")
 _KEY = re.compile(orders.KEY_PATTERN)
 _LARGEST_ID = 2**31 - 1
@@ -35,7 +37,28 @@ class _Route:
     path: str
 
 
-_PLACE_ROUTE, _POLL_ROUTE = _Route(_PLACE), _Route("/api/v1/orders/{order_id}")
+_POLL_ROUTE = _Route("/api/v1/orders/{order_id}")
+
+
+@dataclass(frozen=True, slots=True)
+class _Post:
+    """A route that takes a body; `answer` is what it does with it and the Idempotency-Key."""
+
+    path: str
+    right: str
+    shape: type[BaseModel]
+    needs_key: bool
+    test_only: bool
+    answer: Callable[[House, Grant, Any, Any], Awaitable[Response]]
+
+
+_POSTS = {
+    post.path: post
+    for post in (
+        _Post("/api/v1/orders", "orders:write", shapes.PlaceOrder, True, False, orders.placed),
+        _Post("/api/v1/test/messages", "test:messages", shapes.SendTestMessage, False, True, sandbox.sent),
+    )
+}
 
 
 class ShortWay:
@@ -50,8 +73,8 @@ class ShortWay:
             if scope["method"] == "GET":
                 if await self._polled(scope, receive, send):
                     return
-            elif scope["method"] == "POST" and scope["path"] == _PLACE:
-                await self._placed(scope, receive, send)
+            elif scope["method"] == "POST" and (post := _POSTS.get(scope["path"])):
+                await self._posted(post, scope, receive, send)
                 return
         await self._app(scope, receive, send)
 
@@ -71,22 +94,24 @@ class ShortWay:
         await answer(scope, receive, send)
         return True
 
-    async def _placed(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _posted(self, post: _Post, scope: Scope, receive: Receive, send: Send) -> None:
         headers = _headers(scope)
-        grant = self._remembered(headers, "orders:write")
-        key = headers.get(b"idempotency-key", b"").decode("latin-1")
-        if grant is None or not _KEY.fullmatch(key) or headers.get(b"content-type") != b"application/json":
+        grant = self._remembered(headers, post.right)
+        key = headers[b"idempotency-key"].decode("latin-1") if b"idempotency-key" in headers else None
+        fits = not post.needs_key if key is None else _KEY.fullmatch(key)
+        plain = headers.get(b"content-type") == b"application/json" and fits
+        if not plain or grant is None or (post.test_only and grant.mode != "test"):
             await self._app(scope, receive, send)
             return
         read: list[Message] = []
-        wanted = _wanted(await _body(receive, read))
+        wanted = _wanted(post.shape, await _body(receive, read))
         if wanted is None:
             await self._app(scope, _again(read, receive), send)
             return
-        scope["route"] = _PLACE_ROUTE
+        scope["route"] = post
         try:
             self._spend(scope, grant)
-            answer = await orders.placed(self._house, grant, wanted, key)
+            answer = await post.answer(self._house, grant, wanted, key)
         except OncelineError as error:
             answer = problems.of_domain(error)
         await answer(scope, receive, send)
@@ -124,11 +149,11 @@ async def _body(receive: Receive, read: list[Message]) -> bytes | None:
     return bytes(body) if len(body) <= MOST_BYTES else None
 
 
-def _wanted(body: bytes | None) -> shapes.PlaceOrder | None:
+def _wanted(shape: type[BaseModel], body: bytes | None) -> BaseModel | None:
     if body is None:
         return None
     try:
-        return shapes.PlaceOrder.model_validate(parse(body))
+        return shape.model_validate(parse(body))
     except (BadRequest, ValidationError):
         return None
 

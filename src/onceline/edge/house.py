@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Any
 
 from fastapi import Depends, Request
@@ -11,13 +11,16 @@ from starlette.requests import HTTPConnection
 from onceline.config import Settings
 from onceline.core.clock import Clock
 from onceline.core.db import Database
+from onceline.core.inbox.store import Kept
 from onceline.core.orders.commands import Asking, Placed
 from onceline.core.orders.context import Context
 from onceline.core.orders.view import OfSide
+from onceline.edge.downloads import Downloads
 from onceline.edge.gate import Gate
 from onceline.edge.hub import Hub
 from onceline.edge.lanes import Lane
 from onceline.edge.pool import CommandPool
+from onceline.suppliers.sandbox.inlet import Sending
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +31,11 @@ class House:
     commands: CommandPool
     placing: Lane[Asking, Placed]
     polling: Lane[OfSide, dict[str, Any]]
+    sending: Lane[Sending, Kept]
+    settling: Lane[int, None]
     hub: Hub
     gate: Gate
+    downloads: Downloads = field(default_factory=Downloads)
 
     @property
     def clock(self) -> Clock:

@@ -29,7 +29,7 @@ MOST = 32
 class Lane(Generic[Ask, Answer]):
     """`together` answers all that it is given, in order, each with an answer or its refusal.
 
-    Two with the same `identity`, where there is one, never travel together.
+    Two with the same `identity`, where there is one, never travel together. `atomic` when it is more than one statement.
     """
 
     def __init__(
@@ -37,8 +37,10 @@ class Lane(Generic[Ask, Answer]):
         commands: pool.CommandPool,
         together: Callable[[Transaction, Sequence[Ask]], Sequence[Answer | OncelineError]],
         identity: Callable[[Ask], Hashable] | None = None,
+        *,
+        atomic: bool = False,
     ) -> None:
-        self._commands = commands
+        self._run = commands.run if atomic else commands.run_statement
         self._together = together
         self._identity = identity
         self._waiting: deque[_Waiting[Ask, Answer]] = deque()
@@ -85,7 +87,7 @@ class Lane(Generic[Ask, Answer]):
     async def _serve(self, batch: list[_Waiting[Ask, Answer]]) -> None:
         asked = [one for one, _ in batch]
         try:
-            answers = await self._commands.run_statement(lambda tx: self._together(tx, asked))
+            answers = await self._run(lambda tx: self._together(tx, asked))
         except DatabaseAway as away:
             _tell(batch, [away] * len(batch))
         except Exception as fault:  # whatever one of them caused, the others must not suffer for it

@@ -18,11 +18,11 @@ Result = TypeVar("Result")
 
 
 class CommandPool:
-    """Runs commands in a bounded set of threads, one transaction each."""
+    """Runs commands in a bounded set of threads, one transaction each; `threads`: as many as connections if not told."""
 
-    def __init__(self, db: Database) -> None:
+    def __init__(self, db: Database, threads: int | None = None) -> None:
         self._db = db
-        self._threads = ThreadPoolExecutor(db.size, thread_name_prefix="command")
+        self._threads = ThreadPoolExecutor(threads or db.size, thread_name_prefix="command")
 
     async def run(self, command: Callable[[Transaction], Result]) -> Result:
         """In a transaction. Raises DatabaseAway after the deadline; the outcome of what still runs is then unknown."""

@@ -23,6 +23,7 @@ MEDIA_TYPE = "application/problem+json"
 STATUS = {
     "not_found": 404,
     "invalid_input": 422,
+    "address_refused": 422,
     "invalid_key": 401,
     "expired_key": 401,
     "revoked_key": 401,
@@ -39,11 +40,17 @@ STATUS = {
     "cancel_too_late": 409,
     "message_received": 409,
     "no_message": 409,
+    "confirmation_refused": 422,
     "number_pending": 409,
     "order_closed": 409,
+    "export_not_ready": 409,
+    "export_gone": 410,
+    "link_refused": 403,
     "resync": 410,
     "database_away": 503,
+    "key_store_away": 503,
     "busy": 503,
+    "restarting": 503,
     "erased": 410,
 }
 """Domain code to status. A test holds this table, the error tree and docs/reference/errors.md together."""
@@ -64,8 +71,11 @@ _RETRYABLE = {
     "limit_exceeded",
     "number_pending",
     "cancel_too_early",
+    "export_not_ready",
     "database_away",
+    "key_store_away",
     "busy",
+    "restarting",
     "internal",
 }
 _AMOUNTS = {"missing", "lowest_price"}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -61,6 +61,34 @@ class CreateKey(Asked):
 
 class RotateKey(Asked):
     overlap_s: int = Field(86400, ge=0, le=90 * 86400, description="How long the old key goes on working.")
+
+
+class MarkRead(Asked):
+    up_to: Annotated[int, Field(ge=1, le=2**31 - 1)] | None = Field(
+        None, description="The newest id that you saw."
+    )
+    ids: Annotated[list[Annotated[int, Field(ge=1, le=2**31 - 1)]], Field(max_length=100)] = Field(
+        default_factory=list
+    )
+
+
+class ChangeNotices(Asked):
+    address: Annotated[str, Field(min_length=3, max_length=254)] | None = Field(
+        None, description="A new address is sent a code. Null leaves it as it is."
+    )
+    codes: Literal["off", "without_code", "with_code"] = Field(
+        "off", description="Mail about codes of this side, from the next one on."
+    )
+    low_balance: Decimal | None = Field(
+        None, description="Tell when less than this is available. Null, or 0: never."
+    )
+    muted: Annotated[list[str], Field(max_length=20)] = Field(
+        default_factory=list, description="Kinds that are not mailed; security kinds cannot be named."
+    )
+
+
+class ConfirmAddress(Asked):
+    code: Annotated[str, Field(min_length=1, max_length=32)]
 
 
 class SendTestMessage(Asked):
@@ -192,6 +220,37 @@ class Keys(BaseModel):
     keys: list[Key]
 
 
+class Notification(BaseModel):
+    id: int = Field(description="Grows; of the account.")
+    kind: str = Field(examples=["key.rotated"])
+    mode: Literal["test", "live"] | None = Field(description="Null: about the account as a whole.")
+    title: str
+    body: str
+    facts: dict[str, Any] = Field(description="What title and body are made of.")
+    at: str
+    read_at: str | None
+
+
+class Notifications(BaseModel):
+    notifications: list[Notification]
+    unread: int = Field(description="Counted up to 100; 100 means as many or more.")
+    next: str | None
+
+
+class Unread(BaseModel):
+    unread: int
+
+
+class NoticeSettings(BaseModel):
+    address: str | None
+    confirmed_at: str | None = Field(description="Null while nothing is mailed to `address`.")
+    pending_address: str | None = Field(description="Waits for the code that was sent to it.")
+    pending_until: str | None
+    codes: Literal["off", "without_code", "with_code"]
+    low_balance: str | None
+    muted: list[str]
+
+
 class Accepted(BaseModel):
     message_id: str
 
@@ -252,3 +311,43 @@ class Offers(BaseModel):
     as_of: str
     durations: list[int] = Field(description="Seconds that rentals are sold for.")
     next: str | None
+
+
+class AskExport(Asked):
+    kind: Literal["orders", "codes", "statement", "account"]
+    format: Literal["csv", "json"] = "csv"
+    since: str | None = Field(
+        None, alias="from", max_length=40, description="RFC 3339; of the order, message or transfer. Within."
+    )
+    until: str | None = Field(None, max_length=40, description="RFC 3339. Not within.")
+
+
+class MakeLink(Asked):
+    expires_in_s: int = Field(600, ge=60, le=86400)
+
+
+class Export(BaseModel):
+    id: str
+    kind: Literal["orders", "codes", "statement", "account"]
+    format: Literal["csv", "json"]
+    since: str | None = Field(alias="from")
+    until: str | None
+    state: Literal["queued", "running", "ready", "failed", "expired"]
+    reason: Literal["erased", "internal"] | None = Field(description="Why it failed.")
+    rows_done: int
+    rows_total: int | None = Field(description="About; null while or where it is not known.")
+    bytes: int = Field(description="Of the file, as far as it is made.")
+    file_name: str
+    created_at: str = Field(description="Nothing younger is in the file.")
+    finished_at: str | None
+    expires_at: str | None = Field(description="When the file is destroyed.")
+
+
+class Exports(BaseModel):
+    exports: list[Export]
+    next: str | None
+
+
+class DownloadLink(BaseModel):
+    url: str = Field(description="A path on this server; fetched without a key.")
+    expires_at: str

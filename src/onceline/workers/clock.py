@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import structlog
 
@@ -12,6 +13,21 @@ from onceline.core.errors import Unavailable
 
 _LOG = structlog.get_logger(__name__)
 _MOST_BACKOFF_S = 5.0
+
+
+class Clockwork(Protocol):
+    """What a worker process runs, each in a thread of its own."""
+
+    @property
+    def name(self) -> str: ...
+
+    def hear(self, words: frozenset[str]) -> None:
+        """Wake-ups, from any thread; returns quickly."""
+
+    def wake(self) -> None:
+        """Look now; also after `stopping` was set."""
+
+    def run(self, stopping: threading.Event) -> None: ...
 
 
 @dataclass(slots=True)

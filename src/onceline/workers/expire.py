@@ -7,7 +7,7 @@ from datetime import timedelta
 import structlog
 
 from onceline.core.db import Database
-from onceline.core.errors import Busy, Unavailable
+from onceline.core.errors import Busy, KeyStoreAway, Unavailable
 from onceline.core.orders import commands, store
 from onceline.core.orders.context import Context
 
@@ -29,7 +29,7 @@ def _expire_one(db: Database, context: Context, order: int) -> bool:
     try:
         with db.transaction() as tx:
             return commands.expire(tx, context, order)
-    except Busy:
+    except (Busy, KeyStoreAway):
         return False
     except Unavailable:
         raise

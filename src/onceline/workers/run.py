@@ -8,16 +8,22 @@ from functools import partial
 
 from onceline.config import Settings
 from onceline.core.db import Database
+from onceline.core.exports.commands import EXPORTS_WORD
+from onceline.core.notices.commands import MAILS_WORD
 from onceline.core.orders.changes import CALLS_WORD
 from onceline.core.orders.context import Context
+from onceline.outbound import CustomerDoor
+from onceline.post import Post
 from onceline.suppliers.base import Supplier
-from onceline.workers import expire, retain, sandbox, supply, sweep
-from onceline.workers.clock import Worker
+from onceline.workers import expire, export, mail, notify, retain, sandbox, supply, sweep
+from onceline.workers.clock import Clockwork, Worker
+from onceline.workers.deliver import Deliverer
+from onceline.workers.mail import Mailer
 
 
 def workers(
-    db: Database, context: Context, suppliers: Mapping[str, Supplier], settings: Settings
-) -> tuple[Worker, ...]:
+    db: Database, context: Context, suppliers: Mapping[str, Supplier], post: Post, settings: Settings
+) -> tuple[Clockwork, ...]:
     return (
         Worker(
             "expire", expire.INTERVAL_S, partial(expire.expire_round, db, context), full_round=expire.BATCH
@@ -37,14 +43,30 @@ def workers(
             full_round=sandbox.BATCH,
         ),
         Worker(
+            "export",
+            export.INTERVAL_S,
+            partial(export.export_round, db, context),
+            wake_word=EXPORTS_WORD,
+            full_round=1,
+        ),
+        Worker("notify", notify.INTERVAL_S, partial(notify.notify_round, db, context.clock)),
+        Worker(
+            "mail",
+            mail.INTERVAL_S,
+            Mailer(db, context, post, settings.mail_sender).mail_round,
+            wake_word=MAILS_WORD,
+            full_round=mail.BATCH,
+        ),
+        Worker(
             "retain",
             retain.INTERVAL_S,
             partial(retain.retain_round, db, context, settings.logs, settings.access_log_days),
         ),
+        Deliverer(db, context, partial(CustomerDoor, loopback=settings.webhook_loopback)),
     )
 
 
-def run_until(stopping: threading.Event, db: Database, running: tuple[Worker, ...]) -> None:
+def run_until(stopping: threading.Event, db: Database, running: tuple[Clockwork, ...]) -> None:
     """Returns when `stopping` is set and every round under way has ended."""
     threads = [threading.Thread(target=worker.run, args=(stopping,), name=worker.name) for worker in running]
     for worker in running:

@@ -5,13 +5,15 @@ from __future__ import annotations
 import structlog
 
 from onceline.core.db import Database
-from onceline.core.errors import Busy, Unavailable
+from onceline.core.errors import Busy, DatabaseAway, Unavailable
 from onceline.core.inbox import store as inbox
 from onceline.core.orders.context import Context
-from onceline.core.orders.settle import settle
+from onceline.core.orders.settle import settle, settle_each
 
 _LOG = structlog.get_logger(__name__)
 BATCH = 200
+TOGETHER = 25
+"""Messages of one transaction: it holds their numbers' locks until its end."""
 INTERVAL_S = 1.0
 
 
@@ -22,7 +24,19 @@ def sweep_round(db: Database, context: Context) -> int:
             inbox.join_parts(tx, context.vault, group, give_up=True)
     with db.transaction() as tx:
         stored = inbox.oldest_stored(tx, BATCH)
-    return sum(_settle_one(db, context, message) for message in stored)
+    return sum(_settle(db, context, stored[at : at + TOGETHER]) for at in range(0, len(stored), TOGETHER))
+
+
+def _settle(db: Database, context: Context, messages: list[int]) -> int:
+    """Together; when that fails, each by itself, so that one which cannot be settled holds up nobody."""
+    try:
+        with db.transaction() as tx:
+            settle_each(tx, context, messages)
+    except DatabaseAway:
+        raise
+    except Exception:
+        return sum(_settle_one(db, context, message) for message in messages)
+    return len(messages)
 
 
 def _settle_one(db: Database, context: Context, message: int) -> bool:

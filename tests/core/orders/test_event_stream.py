@@ -26,7 +26,7 @@ def snapshot(shop: Shop, who: Customer) -> Snapshot:
 
 def stream(shop: Shop, who: Customer, after: int = 0) -> list[dict[str, Any]]:
     with shop.db.transaction() as tx:
-        return view.event_views(tx, shop.context, outbox.after(tx, who.side, after, 100))
+        return view.event_views(tx, shop.context, outbox.page(tx, who.side, after, 100).rows)
 
 
 def seq(shop: Shop, who: Customer) -> int:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import pytest
 
 from onceline.core.errors import OutOfStock
+from onceline.core.inbox.store import Kept
 from onceline.core.orders.model import Order
 from onceline.suppliers.base import Call
 from onceline.suppliers.sandbox import supplier
-from onceline.suppliers.sandbox.inlet import send, send_due
+from onceline.suppliers.sandbox.inlet import Sending, send_due, send_each
 from onceline.suppliers.sandbox.supplier import SCRIPT_S, Sandbox
 from onceline.workers.sandbox import sandbox_round
 from onceline.workers.supply import supply_round
@@ -154,9 +155,9 @@ def test_a_call_that_comes_twice_sends_its_script_once(shop: Shop, alice: Custom
 def test_a_test_message_with_the_same_id_is_one_message(shop: Shop, alice: Customer) -> None:
     order = shop.place(alice)
     assert order.e164 is not None
+    wanted = Sending(order.side, order.e164, "Test", "hello", "same")
     with shop.db.transaction() as tx:
-        one, two = (
-            send(tx, shop.context, number=order.e164, sender="Test", text="hello", message_id="same")
-            for _ in range(2)
-        )
+        one, two = (send_each(tx, shop.context, [wanted])[0] for _ in range(2))
+    assert isinstance(one, Kept)
+    assert isinstance(two, Kept)
     assert (one.id, one.is_new, two.is_new) == (two.id, True, False)

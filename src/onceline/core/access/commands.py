@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 
 from onceline.core.access.keys import hash_of, is_well_formed, new_key
 from onceline.core.access.model import Grant, check_scopes
+from onceline.core.clock import rfc3339
 from onceline.core.db import Listing, Row, Transaction, load_queries, page_of
 from onceline.core.errors import (
     AccountSuspended,
@@ -20,6 +21,8 @@ from onceline.core.errors import (
     ScopeMissing,
 )
 from onceline.core.ids import random_id
+from onceline.core.notices.commands import tell
+from onceline.core.outbox.store import Draft, emit
 from onceline.core.vault import Vault, account_key
 
 _Q = load_queries(__package__)
@@ -85,7 +88,30 @@ def create_key(
     expires_at: datetime | None,
     now: datetime,
 ) -> tuple[str, str]:
-    """A new key; returns its id and the key itself, which is shown this once. Raises InvalidInput, LimitExceeded."""
+    """A new key; returns its id and the key itself, which is shown this once. Raises InvalidInput, LimitExceeded.
+
+    The account is told, unless it is a side's only key: nobody else can have asked for that than who opened the account.
+    """
+    made, others = _make_key(
+        tx, side=side, mode=mode, kind=kind, name=name, scopes=scopes, expires_at=expires_at, now=now
+    )
+    if others:
+        _tell(tx, side, "key.created", made[0], {"name": name, "last4": made[1][-4:]}, now)
+    return made
+
+
+def _make_key(
+    tx: Transaction,
+    *,
+    side: int,
+    mode: str,
+    kind: str,
+    name: str,
+    scopes: tuple[str, ...],
+    expires_at: datetime | None,
+    now: datetime,
+) -> tuple[tuple[str, str], int]:
+    """The new key with its id, and how many active ones there were before."""
     count = tx.one(_Q.active_keys, {"side": side, "now": now})
     if count and count.n >= KEYS_PER_SIDE:
         raise LimitExceeded("Revoke a key before creating another.", limit="keys", retry_after_s=3600)
@@ -106,7 +132,15 @@ def create_key(
             "now": now,
         },
     )
-    return key_id, key
+    return (key_id, key), count.n if count else 0
+
+
+def _tell(tx: Transaction, side: int, kind: str, key: str, facts: dict[str, str], now: datetime) -> None:
+    """A notice, a mail where the account wants one, and an event; never the key itself."""
+    owner = tx.one(_Q.owner_of, {"side": side})
+    assert owner is not None, "a key names a side that exists"
+    tell(tx, account=owner.account_id, kind=kind, facts={"key": key, **facts}, now=now, mode=owner.mode)
+    emit(tx, side, [Draft(kind, subject=key)], now)
 
 
 def rotate_key(
@@ -123,7 +157,7 @@ def rotate_key(
     for scope in old.scopes:
         if scope not in within:
             raise ScopeMissing(scope)
-    made = create_key(
+    made, _ = _make_key(
         tx,
         side=side,
         mode=mode,
@@ -133,15 +167,20 @@ def rotate_key(
         expires_at=old.expires_at,
         now=now,
     )
-    tx.run(_Q.expire, {"grant": old.grant_id, "at": now + timedelta(seconds=overlap_s)})
+    until = now + timedelta(seconds=overlap_s)
+    tx.run(_Q.expire, {"grant": old.grant_id, "at": until})
     tx.wake(GRANTS_WORD)
+    facts = {"name": old.name, "last4": old.last4, "replaced_by": made[0], "until": rfc3339(until)}
+    _tell(tx, side, "key.rotated", key, facts, now)
     return made
 
 
 def revoke_key(tx: Transaction, *, side: int, key: str, now: datetime) -> None:
     """End a key at once; a second call changes nothing. Raises NotFound."""
-    tx.run(_Q.revoke, {"grant": _key_of(tx, side, key).grant_id, "now": now})
-    tx.wake(GRANTS_WORD)
+    found = _key_of(tx, side, key)
+    if tx.run(_Q.revoke, {"grant": found.grant_id, "now": now}):
+        tx.wake(GRANTS_WORD)
+        _tell(tx, side, "key.revoked", key, {"name": found.name, "last4": found.last4}, now)
 
 
 def keys(tx: Transaction, side: int) -> list[Row]:

@@ -23,6 +23,9 @@ update accounts set state = %(state)s where id = %(account)s
 -- name: side_of
 select id from sides where account_id = %(account)s and mode = %(mode)s
 
+-- name: owner_of
+select account_id, mode from sides where id = %(side)s
+
 -- name: create_key
 with made as (
     insert into grants (side_id, kind, created_at, expires_at)

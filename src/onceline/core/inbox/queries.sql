@@ -1,26 +1,39 @@
 -- name: keep
--- T1: the message is ours once this is committed, and who holds its number is fixed. Changes no account, order or number.
+-- T1: the messages are ours once this is committed, and who holds their numbers is fixed. Changes no account, order or
+-- number. Numbered as they came.
 insert into inbound (supplier, supplier_message_id, number_id, holder, received_at, state, intake_key, payload,
                      part_group, part_index, part_total)
-select %(supplier)s, %(supplier_message_id)s, n.id, n.holder, %(received_at)s, %(state)s, %(intake_key)s, %(payload)s,
-       %(part_group)s, %(part_index)s, %(part_total)s
-from (select) one left join numbers n on n.e164 = %(number)s
+select m.supplier, m.name, n.id, n.holder, m.received_at, m.state, m.intake_key, m.payload, m.part_group, m.part_index,
+       m.part_total
+from unnest(%(suppliers)s::text[], %(names)s::text[], %(numbers)s::text[], %(received_at)s::timestamptz[],
+            %(states)s::text[], %(intake_keys)s::text[], %(payloads)s::bytea[], %(part_groups)s::bytea[],
+            %(part_indexes)s::smallint[], %(part_totals)s::smallint[]) with ordinality
+     m (supplier, name, number, received_at, state, intake_key, payload, part_group, part_index, part_total, place)
+left join numbers n on n.e164 = m.number
+order by m.place
 on conflict (supplier, supplier_message_id) do nothing
-returning id, number_id
+returning id, number_id, supplier, supplier_message_id
 
 -- name: kept
-select id, number_id from inbound where supplier = %(supplier)s and supplier_message_id = %(supplier_message_id)s
+select i.id, i.number_id, i.supplier, i.supplier_message_id
+from unnest(%(suppliers)s::text[], %(names)s::text[]) m (supplier, name)
+join inbound i on i.supplier = m.supplier and i.supplier_message_id = m.name
 
--- name: lock_number
--- Lock the number that a message came to: before that nobody can decide about the message.
-select id from numbers where id = (select number_id from inbound where id = %(id)s) for no key update
+-- name: lock_numbers
+-- Lock the numbers that messages came to, in their order: before that nobody can decide about the messages.
+select id
+from numbers
+where id = any(array(select number_id from inbound where id = any(%(ids)s)))
+order by id
+for no key update
 
 -- name: inbound
--- A message, with the country of its number.
+-- Messages in the order of their coming, with the countries of their numbers.
 select i.id, i.supplier, i.supplier_message_id, i.number_id, i.received_at, i.state, i.intake_key, i.payload,
        i.part_group, i.part_index, i.part_total, i.holder, c.country
 from inbound i left join numbers n on n.id = i.number_id left join chunks c on c.id = n.chunk_id
-where i.id = %(id)s
+where i.id = any(%(ids)s)
+order by i.id
 
 -- name: stored_for
 -- What T1 stored for a number and T2 has not decided, oldest first. Index inbound_stored.
@@ -36,10 +49,11 @@ limit 100
 select id from inbound where state = 'stored' order by id limit %(limit)s
 
 -- name: decide
--- The one place where a stored message changes its state. Whoever reads it under its number's lock is the only one.
-update inbound
-set state = %(state)s, payload = case when %(keep_payload)s then payload end
-where id = %(id)s and state in ('stored', 'part')
+-- The one place where stored messages change their states. Whoever reads them under their numbers' locks is the only one.
+update inbound i
+set state = d.state, payload = case when d.keep_payload then i.payload end
+from unnest(%(ids)s::bigint[], %(states)s::text[], %(keep_payload)s::boolean[]) d (id, state, keep_payload)
+where i.id = d.id and i.state in ('stored', 'part')
 
 -- name: parts
 -- Every part of a split message that waits, locked in order. Index inbound_parts.

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from onceline.core.db import Answer, Row, Transaction, load_queries
 from onceline.core.errors import Erased
@@ -40,30 +42,41 @@ class Content:
     text: str
 
 
-def keep(tx: Transaction, vault: Vault, message: Inbound) -> Kept:
+class Decision(NamedTuple):
+    """What became of a stored message. Its sealed payload goes unless it is kept."""
+
+    message: int
+    state: str
+    keep_payload: bool = False
+
+
+def keep(tx: Transaction, vault: Vault, messages: Sequence[Inbound]) -> list[Kept]:
     """T1. Seals with the day's intake key; a duplicate returns the row that is there."""
-    key = intake_key(message.received_at)
-    content = Content(message.number, message.sender[:LONGEST_SENDER], message.text[:LONGEST_TEXT])
-    identity = {"supplier": message.supplier, "supplier_message_id": message.supplier_message_id}
-    row = tx.one(
+    names = [(message.supplier, message.supplier_message_id) for message in messages]
+    identities = {"suppliers": [one for one, _ in names], "names": [name for _, name in names]}
+    parts = [message.part for message in messages]
+    rows = tx.all(
         _Q.keep,
-        identity
+        identities
         | {
-            "number": message.number,
-            "received_at": message.received_at,
-            "state": "part" if message.part else "stored",
-            "intake_key": key,
-            "payload": vault.seal(key, _pack(content), _place(**identity)),
-            "part_group": _part_group(message),
-            "part_index": message.part.index if message.part else None,
-            "part_total": message.part.total if message.part else None,
+            "numbers": [message.number for message in messages],
+            "received_at": [message.received_at for message in messages],
+            "states": ["part" if part else "stored" for part in parts],
+            "intake_keys": [intake_key(message.received_at) for message in messages],
+            "payloads": [_payload(vault, message) for message in messages],
+            "part_groups": [_part_group(message) for message in messages],
+            "part_indexes": [part.index if part else None for part in parts],
+            "part_totals": [part.total if part else None for part in parts],
         },
     )
-    if row is not None:
-        return Kept(row.id, row.number_id, is_new=True)
-    known = tx.one(_Q.kept, identity)
-    assert known is not None, "the conflicting row is there"
-    return Kept(known.id, known.number_id, is_new=False)
+    new = {_named(row): row for row in rows}
+    known = {} if len(new) == len(names) else {_named(row): row for row in tx.all(_Q.kept, identities)}
+    kept = []
+    for name in names:
+        row = new.pop(name, None)  # of two equal ones the first is new
+        found = row or known[name]
+        kept.append(Kept(found.id, found.number_id, is_new=row is not None))
+    return kept
 
 
 def read(vault: Vault, row: Row) -> Content | None:
@@ -75,10 +88,10 @@ def read(vault: Vault, row: Row) -> Content | None:
     return Content(**json.loads(packed))
 
 
-def ask_locked(tx: Transaction, message: int) -> Answer:
-    """A kept message with its number's country, read under the number's lock: nobody else can decide about it."""
-    tx.send(_Q.lock_number, {"id": message})
-    return tx.ask(_Q.inbound, {"id": message})
+def ask_locked(tx: Transaction, messages: Sequence[int]) -> Answer:
+    """Kept messages with their numbers' countries, read under the numbers' locks: nobody else can decide about them."""
+    tx.send(_Q.lock_numbers, {"ids": list(messages)})
+    return tx.ask(_Q.inbound, {"ids": list(messages)})
 
 
 def stored_for(tx: Transaction, number: int, *, after: int = 0) -> list[Row]:
@@ -91,9 +104,11 @@ def oldest_stored(tx: Transaction, limit: int) -> list[int]:
     return [row.id for row in tx.all(_Q.oldest_stored, {"limit": limit})]
 
 
-def decide(tx: Transaction, row: int, state: str, *, keep_payload: bool = False) -> None:
-    """Record the verdict about a stored message; the caller holds its number's lock."""
-    tx.send(_Q.decide, {"id": row, "state": state, "keep_payload": keep_payload})
+def decide(tx: Transaction, decisions: Sequence[Decision]) -> None:
+    """Record the verdicts about stored messages; the caller holds their numbers' locks."""
+    if decisions:
+        messages, states, keep_payload = map(list, zip(*decisions, strict=True))
+        tx.send(_Q.decide, {"ids": messages, "states": states, "keep_payload": keep_payload})
 
 
 def join_parts(tx: Transaction, vault: Vault, group: bytes, *, give_up: bool = False) -> int | None:
@@ -103,8 +118,7 @@ def join_parts(tx: Transaction, vault: Vault, group: bytes, *, give_up: bool = F
         return None
     contents = {row.part_index: content for row in rows if (content := read(vault, row))}
     if not contents:
-        for row in rows:
-            decide(tx, row.id, "unreadable")
+        decide(tx, [Decision(row.id, "unreadable") for row in rows])
         return None
     text = join(
         {index: content.text for index, content in contents.items()}, rows[-1].part_total, give_up=give_up
@@ -112,8 +126,7 @@ def join_parts(tx: Transaction, vault: Vault, group: bytes, *, give_up: bool = F
     if text is None:
         return None
     last = rows[-1]
-    for row in rows[:-1]:
-        decide(tx, row.id, "joined")
+    decide(tx, [Decision(row.id, "joined") for row in rows[:-1]])
     first = next(iter(contents.values()))
     whole = _pack(Content(first.number, first.sender, text[:LONGEST_TEXT]))
     sealed = vault.seal(last.intake_key, whole, _place(last.supplier, last.supplier_message_id))
@@ -141,6 +154,16 @@ def prune(tx: Transaction, before: datetime, limit: int) -> int:
 
 def _place(supplier: str, supplier_message_id: str) -> Place:
     return Place("inbound", "payload", f"{supplier}|{supplier_message_id}")
+
+
+def _payload(vault: Vault, message: Inbound) -> bytes:
+    content = Content(message.number, message.sender[:LONGEST_SENDER], message.text[:LONGEST_TEXT])
+    place = _place(message.supplier, message.supplier_message_id)
+    return vault.seal(intake_key(message.received_at), _pack(content), place)
+
+
+def _named(row: Row) -> tuple[str, str]:
+    return row.supplier, row.supplier_message_id
 
 
 def _pack(content: Content) -> bytes:

@@ -53,16 +53,18 @@ set state = case state when 'leased' then 'free' else state end, available_at = 
 where id = %(number)s
 
 -- name: burn
--- A message of these services came to the number: it is not sold for them again, except to the same side.
+-- Messages of these services came to these numbers, pair by pair: they are not sold for them again, except to the same
+-- side. Sorted, so that two statements never wait for each other's rows in a ring.
 insert into burns (chunk_id, service_id, slots, burnt)
-select n.chunk_id, s.id, set_bit(0::bit(1024), n.slot, 1), 1
-from numbers n cross join services s
-where n.id = %(number)s and s.slug = any(%(services)s)
-order by s.id
+select n.chunk_id, s.id, bit_or(set_bit(0::bit(1024), n.slot, 1)), count(distinct n.slot)
+from unnest(%(numbers)s::integer[], %(services)s::text[]) burnt (number, service)
+join numbers n on n.id = burnt.number
+join services s on s.slug = burnt.service
+group by n.chunk_id, s.id
+order by n.chunk_id, s.id
 on conflict (chunk_id, service_id) do update
 set slots = burns.slots | excluded.slots, burnt = bit_count(burns.slots | excluded.slots)
 where burns.slots | excluded.slots <> burns.slots
-
 
 -- name: adoptable
 -- The number a supplier named, locked, unless somebody holds it, it rests, or it is burnt for the service.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 
 from onceline.core.db import Transaction, load_queries
@@ -59,10 +59,11 @@ def give_back(tx: Transaction, number: int, available_at: datetime) -> None:
     tx.send(_Q.give_back, {"number": number, "available_at": available_at})
 
 
-def burn(tx: Transaction, number: int, services: Sequence[str]) -> None:
-    """Never sell the number again for these services to another side (promise P6)."""
-    if services:
-        tx.send(_Q.burn, {"number": number, "services": list(services)})
+def burn(tx: Transaction, burnt: Collection[tuple[int, str]]) -> None:
+    """Never sell these numbers again for these services to another side (promise P6): pairs of number and service."""
+    if burnt:
+        numbers, services = zip(*burnt, strict=True)
+        tx.send(_Q.burn, {"numbers": list(numbers), "services": list(services)})
 
 
 def adopt(

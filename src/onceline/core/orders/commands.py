@@ -27,7 +27,7 @@ from onceline.core.errors import (
 from onceline.core.ledger import store as ledger
 from onceline.core.money import LARGEST
 from onceline.core.orders import model, store
-from onceline.core.orders.changes import CALLS_WORD, apply
+from onceline.core.orders.changes import CALLS_WORD, apply, write
 from onceline.core.orders.context import Context
 from onceline.core.orders.model import Change, Order
 from onceline.core.orders.settle import settle_order
@@ -277,7 +277,7 @@ def extend(
         store.Q.add_extension,
         {"hold": hold, "id": order_id, "amount": change.movement.hold, "duration_s": duration_s, "now": now},
     )
-    store.write(tx, change.order)
+    write(tx, change.order, now)
     append(tx, side, row.seq, [Draft(change.events[0], order_id, change.order.revision)], now)
     return change.order
 

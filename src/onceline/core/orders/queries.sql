@@ -23,7 +23,7 @@ from place_orders(%(orders)s::json, %(order_key)s, %(now)s, %(window_s)s, %(canc
 order by p.place
 
 -- name: by_ids
--- Orders, of one side when it is named; or, where a message is named, the one that held its number then. Primary keys.
+-- Orders, of one side when it is named; or, where messages are named, those that held their numbers then. Primary keys.
 select o.id, o.serial, o.side_id as side, d.account_id as account, o.kind, o.state, s.slug as service, o.country,
        p.slug as pool, o.network, p.asks as asked, p.tells, o.number_id, o.e164, o.e164_sealed, o.price,
        case when o.kind = 'rental' then (select coalesce(sum(x.amount), 0)::bigint from extensions x where x.order_id = o.id)
@@ -34,8 +34,8 @@ from orders o
 join sides d on d.id = o.side_id
 join services s on s.id = o.service_id
 join pools p on p.id = o.pool_id
-where o.id = any(case when %(message)s::bigint is null then %(ids)s::integer[]
-                      else array(select i.holder from inbound i where i.id = %(message)s) end)
+where o.id = any(case when %(messages)s::bigint[] is null then %(ids)s::integer[]
+                      else array(select i.holder from inbound i where i.id = any(%(messages)s)) end)
   and (%(side)s::bigint is null or o.side_id = %(side)s)
 
 -- name: lock
@@ -63,49 +63,23 @@ where o.side_id = %(side)s
 order by o.serial desc
 limit %(limit)s
 
--- name: write
--- What a transition may change. The caller holds the lock of the order's number, or its own where it has none.
-update orders
-set state = %(state)s, money = %(money)s, number_id = %(number_id)s, e164 = %(e164)s, network = %(network)s,
-    expires_at = %(expires_at)s, closed_at = %(closed_at)s, first_shown_at = %(first_shown_at)s,
-    first_valid_at = %(first_valid_at)s, captured_at = %(captured_at)s, withheld = %(withheld)s, revision = %(revision)s
-where id = %(id)s
-
 -- name: add_extension
 insert into extensions (hold_id, order_id, amount, duration_s, made_at)
 values (%(hold)s, %(id)s, %(amount)s, %(duration_s)s, %(now)s)
 
 -- name: move
--- What a transition does to the side's row, its holds (whole, each ended once by the unique index on pending_id) and its
--- events. The first event names the message. Transfers and events are numbered under the side's row.
-with side as (
-    update sides
-    set held = held - %(capture)s - %(release)s, available = available + %(release)s,
-        live_orders = live_orders - %(closed)s, seq = seq + cardinality(%(types)s::text[])
-    where id = %(side)s
-    returning id, seq
-), ended as (
-    insert into transfers (mode, kind, wallet, debit, credit, amount, pending_id, made_at)
-    select h.mode, %(end)s, h.wallet, 'held', %(credit)s, h.amount, h.id, %(now)s
-    from side cross join transfers h
-    where %(end)s::text is not null
-      and h.id in (select o.hold_id from orders o where o.id = %(id)s
-                   union all
-                   select x.hold_id from extensions x where x.order_id = %(id)s)
-)
-insert into events (side_id, seq, at, type, order_id, revision, message_id)
-select side.id, side.seq - cardinality(%(types)s::text[]) + e.place, %(now)s, e.type, %(id)s, %(revision)s,
-       case when e.place = 1 then %(message)s::bigint end
-from side cross join unnest(%(types)s::text[]) with ordinality e (type, place)
+select move_orders(%(orders)s::json, %(steps)s::json, %(now)s)
 
 -- name: extension_price
 select price_of(o.pool_id, 'rental', o.service_id, s.category, o.country, %(duration_s)s) as amount
 from orders o join services s on s.id = o.service_id
 where o.id = %(id)s
 
--- name: add_message
+-- name: add_messages
 insert into messages (id, order_id, received_at, sealed, has_code, late, revision)
-values (%(id)s, %(order)s, %(received_at)s, %(sealed)s, %(has_code)s, %(late)s, %(revision)s)
+select *
+from unnest(%(ids)s::bigint[], %(orders)s::integer[], %(received_at)s::timestamptz[], %(sealed)s::bytea[],
+            %(has_code)s::boolean[], %(late)s::boolean[], %(revisions)s::integer[])
 
 -- name: messages
 -- An order's messages, oldest first. Index messages_by_order.
@@ -183,13 +157,18 @@ update orders set number_id = null, e164 = null, e164_sealed = %(sealed)s where 
 delete from idempotency
 where ctid = any(array(select ctid from idempotency where made_at < %(before)s order by made_at limit %(limit)s))
 
--- name: sandbox_owner
--- The side whose live or latest order has this test number.
-select o.side_id
-from numbers n join orders o on o.number_id = n.id join sides d on d.id = o.side_id
-where n.e164 = %(e164)s and d.mode = 'test'
-order by o.closed_at is null desc, o.serial desc
-limit 1
+-- name: sandbox_owners
+-- Of test numbers, the sides whose live or latest orders have them.
+select n.e164, owner.side_id
+from numbers n
+cross join lateral (
+    select o.side_id
+    from orders o join sides d on d.id = o.side_id
+    where o.number_id = n.id and d.mode = 'test'
+    order by o.closed_at is null desc, o.serial desc
+    limit 1
+) owner
+where n.e164 = any(%(numbers)s)
 
 -- name: pool_suppliers
 select slug, supplier from pools

@@ -1,7 +1,7 @@
-"""Incoming messages: T1 keeps them, T2 decides one at a time under its number's lock.
+"""Incoming messages: T1 keeps them, T2 decides each under its number's lock; both take many at once.
 
     receive  (T1)   store under the unique key, sealed; after its commit the supplier is answered
-    settle   (T2)   lock number → side; match, read, show or withhold, move the money, emit
+    settle   (T2)   lock numbers → sides; match, read, show or withhold, move the money, emit
 
 A message is decided once: it is read again under its number's lock, and only if nobody has decided. Whoever ends an
 order settles what is stored for its number first, so nothing that reached us in time is lost to a race.
@@ -9,8 +9,9 @@ order settles what is stored for its number first, so nothing that reached us in
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from onceline.core.db import Row, Transaction
 from onceline.core.inbox import store as inbox
@@ -26,10 +27,10 @@ from onceline.core.inbox.match import (
 from onceline.core.inbox.model import Inbound
 from onceline.core.inbox.otp import Code, find_code
 from onceline.core.inbox.recognise import Recognition, recognise
-from onceline.core.inbox.store import Content, Kept
+from onceline.core.inbox.store import Content, Decision, Kept
 from onceline.core.inventory import store as inventory
 from onceline.core.orders import model, store
-from onceline.core.orders.changes import apply
+from onceline.core.orders.changes import Step, apply_each
 from onceline.core.orders.context import Context
 from onceline.core.orders.model import Change, Order
 from onceline.core.orders.store import Message, MessageContent
@@ -39,36 +40,37 @@ _MOST_PAGES = 100
 
 
 def receive(tx: Transaction, context: Context, message: Inbound) -> Kept:
+    """T1 of one message."""
+    return receive_each(tx, context, [message])[0]
+
+
+def receive_each(tx: Transaction, context: Context, messages: Sequence[Inbound]) -> list[Kept]:
     """T1: one insert. A duplicate changes nothing and returns what is there."""
-    return inbox.keep(tx, context.vault, message)
+    return inbox.keep(tx, context.vault, messages)
 
 
 def settle(tx: Transaction, context: Context, message: int) -> None:
-    """T2 for one kept message. Decided messages are left as they are."""
-    asked, asked_holder = inbox.ask_locked(tx, message), store.ask_holder(tx, message)
-    row, holder = asked.one(), store.holder(asked_holder)
-    if row is None:
-        return
-    if row.state == "part":
-        joined = inbox.join_parts(tx, context.vault, bytes(row.part_group))
-        if joined is not None:
-            settle(tx, context, joined)
-    elif row.state == "stored" and row.number_id is None:
-        inbox.decide(tx, row.id, "unowned", keep_payload=True)
-    elif row.state == "stored":
-        _settle_stored(tx, context, row, holder)
+    """T2 of one kept message."""
+    settle_each(tx, context, [message])
 
 
-def _settle_stored(tx: Transaction, context: Context, row: Row, holder: Order | None) -> None:
-    reading = _read(tx, context, row, holder)
-    if reading is None:
-        return
-    if holder is None or reading.found.order is None:
-        # Nobody may read it, but the number is known to the service from now on (promise P6).
-        inventory.burn(tx, row.number_id, sorted({reading.recognised or ""} - context.unburnable - {""}))
-        inbox.decide(tx, row.id, reading.found.verdict.value)
-    else:
-        _hand_over(tx, context, holder, [reading])
+def settle_each(tx: Transaction, context: Context, messages: Sequence[int]) -> None:
+    """T2 of kept messages, all of them or none. Decided ones are left as they are."""
+    asked, asked_holders = inbox.ask_locked(tx, messages), store.ask_holders(tx, messages)
+    rows, holders = asked.all(), store.told(asked_holders)
+    outcome, shared = _Outcome(), defaultdict[int, list[_Reading]](list)
+    for row in rows:
+        if row.state == "stored":
+            reading = _read(context, row, holders.get(row.holder), outcome)
+            if reading is not None and reading.found.order is not None:
+                shared[reading.found.order].append(reading)
+    for order, readings in shared.items():
+        _hand_over(context, holders[order], readings, outcome)
+    outcome.write(tx, context)
+    groups = {bytes(row.part_group): None for row in rows if row.state == "part"}
+    whole = [inbox.join_parts(tx, context.vault, group) for group in groups]
+    if joined := [message for message in whole if message is not None]:
+        settle_each(tx, context, joined)
 
 
 def settle_order(tx: Transaction, context: Context, order: Order) -> bool:
@@ -78,17 +80,38 @@ def settle_order(tx: Transaction, context: Context, order: Order) -> bool:
     """
     if order.number_id is None:
         return False
-    readings, last = [], 0
+    readings, outcome, last = [], _Outcome(), 0
     for _ in range(_MOST_PAGES):
         stored = inbox.stored_for(tx, order.number_id, after=last)
         if not stored:
             break
         ours = [row for row in stored if row.holder == order.id]
-        readings += [reading for row in ours if (reading := _read(tx, context, row, order))]
+        readings += [reading for row in ours if (reading := _read(context, row, order, outcome))]
         last = stored[-1].id
     covered = [reading for reading in readings if reading.found.order == order.id]
-    _hand_over(tx, context, order, covered)
+    _hand_over(context, order, covered, outcome)
+    outcome.write(tx, context)
     return bool(covered)
+
+
+@dataclass(slots=True)
+class _Outcome:
+    """What was decided about messages, gathered to be written together.
+
+    The burnt bits are shared by many numbers and the sides' rows by many orders, so those are written last, in this order:
+    what is slow to prepare is on its way before.
+    """
+
+    decisions: list[Decision] = field(default_factory=list)
+    messages: list[tuple[str, Message]] = field(default_factory=list)
+    burnt: set[tuple[int, str]] = field(default_factory=set)
+    steps: list[Step] = field(default_factory=list)
+
+    def write(self, tx: Transaction, context: Context) -> None:
+        inbox.decide(tx, self.decisions)
+        store.add_messages(tx, context.vault, self.messages)
+        inventory.burn(tx, sorted(self.burnt))
+        apply_each(tx, context, self.steps, context.clock.now())
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,11 +129,14 @@ class _Reading:
         return confident_service(self.recognition)
 
 
-def _read(tx: Transaction, context: Context, row: Row, holder: Order | None) -> _Reading | None:
-    """None when the text cannot be opened any more; that is decided here."""
+def _read(context: Context, row: Row, holder: Order | None, outcome: _Outcome) -> _Reading | None:
+    """What a message says. What no order gets is decided here: without a number, no longer readable, nobody's."""
+    if row.number_id is None:
+        outcome.decisions.append(Decision(row.id, "unowned", keep_payload=True))
+        return None
     content = inbox.read(context.vault, row)
     if content is None:
-        inbox.decide(tx, row.id, "unreadable")
+        outcome.decisions.append(Decision(row.id, "unreadable"))
         return None
     recognition = recognise(content.sender, content.text, context.book, row.country)
     found = match(
@@ -122,38 +148,33 @@ def _read(tx: Transaction, context: Context, row: Row, holder: Order | None) -> 
         context.book.related,
     )
     code = find_code(content.text, content.sender) if found.verdict is Verdict.SHOW else None
-    return _Reading(row, content, found, recognition, code)
+    reading = _Reading(row, content, found, recognition, code)
+    if found.order is None:
+        # Nobody may read it, but the number is known to the service from now on (promise P6).
+        outcome.burnt |= _pairs(row.number_id, {reading.recognised}, context)
+        outcome.decisions.append(Decision(row.id, found.verdict.value))
+    return reading
 
 
-def _hand_over(tx: Transaction, context: Context, order: Order, readings: Sequence[_Reading]) -> None:
-    """Give an order, whose number's lock is held, its messages.
-
-    The burnt bits are shared by many numbers and the side's row by many orders, so those come last, in this order: what is
-    slow to prepare is on its way before.
-    """
-    if not readings:
-        return
-    now = context.clock.now()
-    steps = []
+def _hand_over(context: Context, order: Order, readings: Sequence[_Reading], outcome: _Outcome) -> None:
+    """Give an order, whose number's lock is held, its messages."""
     for reading in readings:
-        change = _decide(tx, context, order, reading)
-        steps.append((order, change, reading.row.id))
+        outcome.burnt |= _pairs(reading.row.number_id, _burnt_services(order, reading), context)
+        change = _decide(order, reading, outcome)
+        outcome.steps.append(Step(order, change, reading.row.id))
         order = change.order
-    inventory.burn(tx, readings[0].row.number_id, _burnt_services(context, order, readings))
-    for before, change, message in steps:
-        apply(tx, context, before, change, now, message)
 
 
-def _decide(tx: Transaction, context: Context, order: Order, reading: _Reading) -> Change:
+def _decide(order: Order, reading: _Reading, outcome: _Outcome) -> Change:
     """Show or withhold one message; returns what that does to the order."""
     row, verdict = reading.row, reading.found.verdict
-    inbox.decide(tx, row.id, verdict.value, keep_payload=verdict is Verdict.WITHHOLD)
+    outcome.decisions.append(Decision(row.id, verdict.value, keep_payload=verdict is Verdict.WITHHOLD))
     if verdict is Verdict.WITHHOLD:
         return model.withhold(order)
     late = reading.found.late
     change = model.show(order, received_at=row.received_at, has_code=reading.code is not None, late=late)
     message = Message(row.id, order.id, row.received_at, late, change.order.revision, _content(reading))
-    store.add_message(tx, context.vault, order.account, message)
+    outcome.messages.append((order.account, message))
     return change
 
 
@@ -169,9 +190,11 @@ def _content(reading: _Reading) -> MessageContent:
     )
 
 
-def _burnt_services(context: Context, order: Order, readings: Sequence[_Reading]) -> list[str]:
-    """What the number may not be sold for again: the recognised services, and what a code was bought for."""
-    burnt = {reading.recognised for reading in readings if reading.recognised}
-    if order.service in (ANY_OTHER, ALL_MESSAGES) or any(reading.code for reading in readings):
-        burnt.add(order.service)
-    return sorted(burnt - context.unburnable)
+def _burnt_services(order: Order, reading: _Reading) -> set[str | None]:
+    """What the number may not be sold for again: the recognised service, and what a code was bought for."""
+    all_kinds = order.service in (ANY_OTHER, ALL_MESSAGES)
+    return {reading.recognised, order.service if all_kinds or reading.code else None}
+
+
+def _pairs(number: int, services: set[str | None], context: Context) -> set[tuple[int, str]]:
+    return {(number, service) for service in services if service and service not in context.unburnable}

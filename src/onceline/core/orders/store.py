@@ -76,8 +76,7 @@ def locked(tx: Transaction, order_id: int, side: int | None = None) -> Order:
 
 
 def orders(tx: Transaction, ids: Sequence[int], side: int | None = None) -> dict[int, Order]:
-    rows = tx.all(Q.by_ids, {"ids": list(ids), "side": side, "message": None})
-    return {row.id: Order(*row) for row in rows}
+    return told(tx.ask(Q.by_ids, {"ids": list(ids), "side": side, "messages": None}))
 
 
 def orders_of_serials(tx: Transaction, serials: Sequence[int], order_key: int) -> list[Order]:
@@ -93,41 +92,30 @@ def listed(tx: Transaction, side: int, wanted: Wanted, *, before: int | None, li
     return page_of(tx.all(Q.listed, params), limit)
 
 
-def ask_holder(tx: Transaction, message: int) -> Answer:
-    """The order that held the number when a message came; `holder` reads the answer."""
-    return tx.ask(Q.by_ids, {"ids": None, "side": None, "message": message})
+def ask_holders(tx: Transaction, messages: Sequence[int]) -> Answer:
+    """The orders that held the messages' numbers when they came; `told` reads the answer."""
+    return tx.ask(Q.by_ids, {"ids": None, "side": None, "messages": list(messages)})
 
 
-def holder(answer: Answer) -> Order | None:
-    row = answer.one()
-    return Order(*row) if row else None
+def told(answer: Answer) -> dict[int, Order]:
+    return {row.id: Order(*row) for row in answer.all()}
 
 
-def write(tx: Transaction, after: Order) -> None:
+def add_messages(tx: Transaction, vault: Vault, owned: Sequence[tuple[str, Message]]) -> None:
+    """Messages, each with the account that owns it."""
+    if not owned:
+        return
+    messages = [message for _, message in owned]
     tx.send(
-        Q.write,
+        Q.add_messages,
         {
-            name: getattr(after, name)
-            for name in (
-                "id", "state", "money", "number_id", "e164", "network", "expires_at", "closed_at", "first_shown_at",
-                "first_valid_at", "captured_at", "withheld", "revision",
-            )
-        },
-    )  # fmt: skip
-
-
-def add_message(tx: Transaction, vault: Vault, account: str, message: Message) -> None:
-    content = json.dumps(asdict(message.content)).encode()
-    tx.send(
-        Q.add_message,
-        {
-            "id": message.id,
-            "order": message.order,
-            "received_at": message.received_at,
-            "sealed": vault.seal(account_key(account), content, _place(message.id)),
-            "has_code": message.content.code is not None,
-            "late": message.late,
-            "revision": message.revision,
+            "ids": [message.id for message in messages],
+            "orders": [message.order for message in messages],
+            "received_at": [message.received_at for message in messages],
+            "sealed": [_sealed(vault, account, message) for account, message in owned],
+            "has_code": [message.content.code is not None for message in messages],
+            "late": [message.late for message in messages],
+            "revisions": [message.revision for message in messages],
         },
     )
 
@@ -157,10 +145,9 @@ def messages_by_id(
     return [_opened(vault, accounts[row.order_id], row) for row in rows]
 
 
-def sandbox_owner(tx: Transaction, e164: str) -> int | None:
-    """The side whose live or latest order has this test number."""
-    row = tx.one(Q.sandbox_owner, {"e164": e164})
-    return int(row.side_id) if row else None
+def sandbox_owners(tx: Transaction, numbers: Sequence[str]) -> dict[str, int]:
+    """Of test numbers, the sides whose live or latest orders have them."""
+    return {row.e164: row.side_id for row in tx.all(Q.sandbox_owners, {"numbers": list(numbers)})}
 
 
 def ended(tx: Transaction, before: datetime, limit: int) -> list[Row]:
@@ -190,6 +177,11 @@ def prune_keys(tx: Transaction, before: datetime, limit: int) -> int:
 
 def _place(message: int) -> Place:
     return Place("messages", "sealed", str(message))
+
+
+def _sealed(vault: Vault, account: str, message: Message) -> bytes:
+    content = json.dumps(asdict(message.content)).encode()
+    return vault.seal(account_key(account), content, _place(message.id))
 
 
 def _opened(vault: Vault, account: str, row: Row) -> Message:

@@ -118,6 +118,19 @@ def money_view(context: Context, micros: int) -> dict[str, str]:
     return {"amount": format_amount(micros), "currency": context.installation.currency}
 
 
+def transfer_view(context: Context, row: Row) -> dict[str, Any]:
+    """A row of the statement."""
+    return {
+        "id": context.installation.transfer_ids.public(row.id),
+        "kind": row.kind,
+        "debit": row.debit,
+        "credit": row.credit,
+        **money_view(context, row.amount),
+        "order": row.order_id,
+        "made_at": rfc3339(row.made_at),
+    }
+
+
 def event_views(tx: Transaction, context: Context, rows: Sequence[Row]) -> list[dict[str, Any]]:
     """Events with their order and message as they stand now; `order` is null for an event that names none."""
     ids = sorted({row.order_id for row in rows if row.order_id is not None})

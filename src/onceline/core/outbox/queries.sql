@@ -6,23 +6,40 @@ values (%(side)s, %(seq)s, %(now)s, %(type)s, %(order)s, %(revision)s, %(message
 -- The next seqs of a side, for events that move no money; the row stays locked until the commit.
 update sides set seq = seq + %(count)s where id = %(side)s returning seq
 
--- name: after
--- A side's events from a cursor on, oldest first. Primary key.
-select side_id, seq, at, type, order_id, revision, message_id, subject
-from events
-where side_id = %(side)s and seq > %(after)s
-order by seq
-limit %(limit)s
+-- name: page
+-- Where a side's stream stands, and its events from a cursor on, oldest first; one row of nulls when there are none.
+-- One statement, so that one moment saw both. Primary keys.
+select s.seq as newest, i.epoch, e.side_id, e.seq, e.at, e.type, e.order_id, e.revision, e.message_id, e.subject
+from sides s
+cross join installation i
+left join lateral (
+    select side_id, seq, at, type, order_id, revision, message_id, subject
+    from events
+    where side_id = %(side)s and seq > %(after)s
+    order by seq
+    limit %(limit)s
+) e on true
+where s.id = %(side)s
+order by e.seq
 
 -- name: horizon
--- The newest seq, and the oldest that is still kept (null when none is).
-select s.seq, (select min(e.seq) from events e where e.side_id = s.id) as oldest, i.epoch
-from sides s cross join installation i
-where s.id = %(side)s
+select s.seq, i.epoch from sides s cross join installation i where s.id = %(side)s
 
 -- name: newest
--- The newest seq of several sides: the net under lost wake-ups.
-select id, seq from sides where id = any(%(sides)s)
+-- The newest seq of several sides, and the epoch: the net under lost wake-ups.
+select s.id, s.seq, i.epoch from sides s cross join installation i where s.id = any(%(sides)s)
+
+-- name: epoch
+select epoch from installation
+
+-- name: leap
+-- Of every side, in the order of ids; nothing bounds the time but the operator's patience.
+with free as materialized (select set_config('statement_timeout', '0', true)),
+ordered as materialized (select s.id from sides s cross join free order by s.id for update of s)
+update sides set seq = seq + %(leap)s from ordered where sides.id = ordered.id
+
+-- name: new_epoch
+update installation set epoch = %(epoch)s returning epoch
 
 -- name: prune
 delete from events

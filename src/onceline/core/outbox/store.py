@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple
@@ -11,6 +12,10 @@ from onceline.core.db import Row, Transaction, load_queries
 _Q = load_queries(__package__)
 
 KEPT_DAYS = 30
+LEAP = 1_000_000_000
+"""More events than a side can have had since the backup that was restored."""
+EPOCH_WORD = "epoch"
+"""The wake-up that tells every process to look at the epoch again."""
 
 
 class Draft(NamedTuple):
@@ -25,17 +30,30 @@ class Draft(NamedTuple):
 
 
 class Horizon(NamedTuple):
-    """Where a side's stream stands: the newest seq, the oldest still kept, and the epoch of the installation."""
+    """Where a side's stream stands: the newest seq, and the epoch of the installation."""
 
     seq: int
-    oldest: int | None
     epoch: str
 
-    def covers(self, after: int) -> bool:
-        """Whether a reader at `after` can go on without a gap."""
-        return after == self.seq or (
-            after < self.seq and self.oldest is not None and after >= self.oldest - 1
-        )
+
+class Page(NamedTuple):
+    """What follows a cursor, with where the stream stands, as one moment saw both.
+
+    Not `whole`: something that followed the cursor is no longer kept, or the cursor is none of this stream. A reader
+    then starts over at `seq`; what rows there are would be a partial replay.
+    """
+
+    seq: int
+    epoch: str
+    rows: list[Row]
+    whole: bool
+
+
+class Stand(NamedTuple):
+    """The newest seq of several sides, and the epoch; no epoch when none of the sides exists."""
+
+    epoch: str | None
+    seqs: dict[int, int]
 
 
 def append(tx: Transaction, side: int, last_seq: int, drafts: Sequence[Draft], now: datetime) -> None:
@@ -56,18 +74,43 @@ def wake_word(side: int) -> str:
     return f"side:{side}"
 
 
-def after(tx: Transaction, side: int, seq: int, limit: int) -> list[Row]:
-    return tx.all(_Q.after, {"side": side, "after": seq, "limit": limit})
+def page(tx: Transaction, side: int, after: int, limit: int) -> Page:
+    """The next events after a cursor, oldest first, in one statement."""
+    found = tx.all(_Q.page, {"side": side, "after": after, "limit": limit})
+    newest, epoch = found[0].newest, found[0].epoch
+    rows = [row for row in found if row.seq is not None]
+    last = rows[-1].seq if rows else after
+    return Page(newest, epoch, rows, len(rows) == min(limit, newest - after) == last - after)
 
 
 def horizon(tx: Transaction, side: int) -> Horizon:
     row = tx.one(_Q.horizon, {"side": side})
     assert row is not None, "a grant names a side that exists"
-    return Horizon(row.seq, row.oldest, row.epoch)
+    return Horizon(row.seq, row.epoch)
 
 
-def newest(tx: Transaction, sides: Sequence[int]) -> dict[int, int]:
-    return {row.id: row.seq for row in tx.all(_Q.newest, {"sides": list(sides)})}
+def newest(tx: Transaction, sides: Sequence[int]) -> Stand:
+    rows = tx.all(_Q.newest, {"sides": list(sides)})
+    return Stand(rows[0].epoch if rows else None, {row.id: row.seq for row in rows})
+
+
+def epoch(tx: Transaction) -> str:
+    row = tx.one(_Q.epoch)
+    assert row is not None, "migrate writes it"
+    return str(row.epoch)
+
+
+def new_epoch(tx: Transaction) -> str:
+    """After a restore: name the history anew, so that every reader starts over. Returns the new name.
+
+    Every side's seq leaps, too: no seq, and no event id, that was given out before the restore comes again for
+    another event, and a reader that never sent its epoch is told to start over as well.
+    """
+    tx.run(_Q.leap, {"leap": LEAP})
+    row = tx.one(_Q.new_epoch, {"epoch": secrets.token_hex(8)})
+    assert row is not None, "migrate writes it"
+    tx.wake(EPOCH_WORD)
+    return str(row.epoch)
 
 
 def prune(tx: Transaction, before: datetime, limit: int) -> int:

@@ -8,10 +8,14 @@ from datetime import datetime, timedelta
 from onceline.core.access import commands as access
 from onceline.core.db import Database, Transaction
 from onceline.core.inbox import store as inbox
+from onceline.core.notices import commands as notices
+from onceline.core.notices import queue
+from onceline.core.notices.model import MAILS_FOR, NOTIFICATIONS_FOR
 from onceline.core.orders import store as orders
 from onceline.core.orders.context import Context
 from onceline.core.outbox import store as outbox
 from onceline.core.vault import Vault
+from onceline.core.webhooks import store as webhooks
 
 WITHHELD_FOR = timedelta(hours=24)
 UNOWNED_FOR = timedelta(hours=48)
@@ -48,6 +52,12 @@ def _steps(context: Context, now: datetime) -> Iterator[tuple[str, Callable[[Tra
     yield "events", lambda tx: outbox.prune(tx, now - EVENTS_FOR, _BATCH)
     yield "idempotency", lambda tx: orders.prune_keys(tx, now - IDEMPOTENCY_FOR, _BATCH)
     yield "numbers", lambda tx: orders.seal_old_numbers(tx, context.vault, now - NUMBER_LINK_FOR, _BATCH)
+    yield "notifications", lambda tx: notices.prune(tx, now - NOTIFICATIONS_FOR, _BATCH)
+    yield "mails", lambda tx: queue.prune(tx, now - MAILS_FOR, _BATCH)
+    yield "deliveries", lambda tx: webhooks.prune_deliveries(tx, now - EVENTS_FOR, _BATCH)
+    yield "attempts", lambda tx: webhooks.prune_attempts(tx, now - EVENTS_FOR, _BATCH)
+    yield "secrets", lambda tx: webhooks.prune_secrets(tx, now)
+    yield "deleted_webhooks", lambda tx: webhooks.prune_deleted(tx, _BATCH)
     yield "tickets", lambda tx: access.prune_tickets(tx, now)
 
 

@@ -4,6 +4,17 @@ Destroying a key erases what it sealed everywhere at once, in backups and in pag
 """
 
 from onceline.core.vault.keystore import FileKeyStore, KeyStore
+from onceline.core.vault.master import KeyStoreRefused
+from onceline.core.vault.postgres import PostgresKeyStore
 from onceline.core.vault.vault import Place, Vault, account_key, intake_key
 
-__all__ = ["FileKeyStore", "KeyStore", "Place", "Vault", "account_key", "intake_key"]
+__all__ = [
+    "FileKeyStore",
+    "KeyStore",
+    "KeyStoreRefused",
+    "Place",
+    "PostgresKeyStore",
+    "Vault",
+    "account_key",
+    "intake_key",
+]

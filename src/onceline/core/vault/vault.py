@@ -1,7 +1,7 @@
 """Seals and opens small texts with AES-256-GCM, bound to the place where they are stored.
 
 The associated data names table, column, row and key, so that a sealed text moved elsewhere does not open. Keys are
-cached for a minute at most; `forget` drops one at once.
+cached for a minute at most; a destroyed one is dropped at once, here and, at a wake-up, in every other process.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import secrets
 import threading
 import time
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import NamedTuple
 
@@ -19,6 +20,8 @@ from onceline.core.errors import Erased
 from onceline.core.vault.keystore import KeyStore
 
 CACHE_S = 60.0
+KEY_WORD = "key:"
+"""Begins the wake-up that tells every process to forget the key named after it."""
 _VERSION = b"\x01"
 _NONCE_BYTES = 12
 
@@ -45,10 +48,17 @@ def intake_key(received_at: datetime) -> str:
 
 
 class Vault:
-    def __init__(self, keys: KeyStore) -> None:
+    """`ring` tells words to the other processes, whose vaults `hear` them."""
+
+    def __init__(self, keys: KeyStore, ring: Callable[[Iterable[str]], None] | None = None) -> None:
         self._keys = keys
+        self._ring = ring
         self._cache: dict[str, tuple[float, AESGCM]] = {}
         self._lock = threading.Lock()
+        self._forgotten = 0
+
+    def close(self) -> None:
+        self._keys.close()
 
     def create(self, key: str) -> None:
         """Make the key durable, before the first row that needs it is written."""
@@ -75,12 +85,24 @@ class Vault:
             raise Forged(f"{place} does not open") from error
 
     def destroy(self, key: str) -> None:
-        self._keys.destroy(key)
-        self.forget(key)
+        """Here and everywhere: who does not hear of it forgets within CACHE_S. Raises KeyStoreAway: then repeat it."""
+        try:
+            self._keys.destroy(key)
+        finally:
+            self.forget(key)
+            if self._ring:
+                self._ring((f"{KEY_WORD}{key}",))
 
     def forget(self, key: str) -> None:
         with self._lock:
+            self._forgotten += 1
             self._cache.pop(key, None)
+
+    def hear(self, words: frozenset[str]) -> None:
+        """Called from any thread."""
+        for word in words:
+            if word.startswith(KEY_WORD):
+                self.forget(word.removeprefix(KEY_WORD))
 
     def intake_keys(self) -> list[str]:
         return self._keys.names("intake")
@@ -89,6 +111,7 @@ class Vault:
         cached = self._cache.get(key)
         if cached and time.monotonic() - cached[0] < CACHE_S:
             return cached[1]
+        forgotten = self._forgotten
         secret = self._keys.create(key) if make else self._keys.get(key)
         if secret is None:
             self.forget(key)
@@ -97,7 +120,8 @@ class Vault:
         with self._lock:
             if len(self._cache) > 10_000:
                 self._cache.clear()
-            self._cache[key] = (time.monotonic(), cipher)
+            if forgotten == self._forgotten:  # else it may be destroyed since we asked
+                self._cache[key] = (time.monotonic(), cipher)
         return cipher
 
 

@@ -14,11 +14,12 @@ from onceline.core.clock import rfc3339
 from onceline.core.db import Row, Transaction
 from onceline.core.ledger import store as ledger
 from onceline.core.money import format_amount
+from onceline.core.orders import view
 from onceline.edge import shapes
 from onceline.edge.api import router
 from onceline.edge.api.paging import Cursor, Limit, foreign_cursor, read_cursor, write_cursor
 from onceline.edge.auth import BalanceRead, KeysManage
-from onceline.edge.house import AnyHouse, House
+from onceline.edge.house import AnyHouse
 
 routes = router("account")
 KeyId = Annotated[str, Path(pattern=r"^key_[a-z2-7]{16}$")]
@@ -48,21 +49,8 @@ async def statement(
         raise foreign_cursor()
     page = await house.commands.run(lambda tx: ledger.statement(tx, grant.side, before=before, limit=limit))
     return {
-        "transfers": [_transfer(house, row) for row in page.rows],
+        "transfers": [view.transfer_view(house.context, row) for row in page.rows],
         "next": write_cursor(ids.public(page.next)) if page.next else None,
-    }
-
-
-def _transfer(house: House, row: Row) -> dict[str, Any]:
-    return {
-        "id": house.context.installation.transfer_ids.public(row.id),
-        "kind": row.kind,
-        "debit": row.debit,
-        "credit": row.credit,
-        "amount": format_amount(row.amount),
-        "currency": house.context.installation.currency,
-        "order": row.order_id,
-        "made_at": rfc3339(row.made_at),
     }
 
 

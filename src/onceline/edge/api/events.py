@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Awaitable, Callable
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import Query, Response
 from fastapi.responses import JSONResponse
@@ -12,13 +10,11 @@ from fastapi.responses import JSONResponse
 from onceline.core.access import commands as access
 from onceline.core.access.commands import TICKET_S
 from onceline.core.access.model import Grant
-from onceline.core.db import Transaction
 from onceline.core.errors import Resync
-from onceline.core.orders import view
-from onceline.core.outbox import store as outbox
-from onceline.edge import shapes
+from onceline.edge import follow, shapes
 from onceline.edge.api import router
 from onceline.edge.auth import EventsRead
+from onceline.edge.follow import Batch, Cursor, Follower, StartOver, Step
 from onceline.edge.house import AnyHouse, House
 
 routes = router("events")
@@ -37,10 +33,16 @@ async def list_events(
     ] = 0,
 ) -> Response:
     """Events after a cursor, oldest first. 410 `resync` when what followed it is no longer kept."""
-    found = await _read(house, grant, after, epoch, limit)
-    if wait and not found["events"]:
-        found = await _wait(house, grant, wait, lambda: _read(house, grant, after, epoch, limit))
-    return JSONResponse(found)
+    cursor = Cursor(after, epoch)
+    if wait:
+        step, epoch = await _wait(house, grant, cursor, limit, wait)
+    else:
+        step, epoch = await follow.read(house, grant.side, cursor, limit)
+    if isinstance(step, StartOver):
+        raise Resync(step.epoch, step.seq)
+    events = step.events if isinstance(step, Batch) else []
+    last = events[-1]["seq"] if events else after
+    return JSONResponse({"events": events, "seq": step.seq, "epoch": epoch, "more": last < step.seq})
 
 
 @routes.post("/socket-tickets", status_code=201, response_model=shapes.Ticket)
@@ -52,30 +54,10 @@ async def issue_ticket(house: AnyHouse, grant: EventsRead) -> Response:
 
 
 async def _wait(
-    house: House, grant: Grant, wait: int, read: Callable[[], Awaitable[dict[str, Any]]]
-) -> dict[str, Any]:
-    """Read again at each wake-up of the side until there are events or the time is over. Raises KeyRevoked."""
-    deadline = time.monotonic() + wait
+    house: House, grant: Grant, cursor: Cursor, limit: int, seconds: int
+) -> tuple[Step, str | None]:
+    """The first thing that a follower has to tell; silence at the end of the time is a heartbeat. Raises KeyRevoked."""
     with house.hub.watching(grant, "long poll") as watch:
-        found = await read()
-        while not found["events"] and await watch.wait(deadline - time.monotonic()):
-            watch.demand()
-            found = await read()
-    return found
-
-
-async def _read(house: House, grant: Grant, after: int, epoch: str | None, limit: int) -> dict[str, Any]:
-    def read(tx: Transaction) -> dict[str, Any]:
-        horizon = outbox.horizon(tx, grant.side)
-        if not horizon.covers(after) or (epoch is not None and epoch != horizon.epoch):
-            raise Resync(horizon.epoch, horizon.seq)
-        rows = outbox.after(tx, grant.side, after, limit)
-        newest = max(horizon.seq, rows[-1].seq if rows else 0)
-        return {
-            "events": view.event_views(tx, house.context, rows),
-            "seq": newest,
-            "epoch": horizon.epoch,
-            "more": bool(rows) and rows[-1].seq < newest,
-        }
-
-    return await house.commands.run(read)
+        follower = Follower(house, watch, grant.side, cursor, beat_s=seconds, limit=limit, patient=False)
+        step = await follower.next()
+    return step, follower.cursor.epoch
