@@ -1,7 +1,8 @@
 """`onceline demo`: the main job told once, through the same doors that customers use.
 
 It starts `onceline up` as a process of its own, orders over HTTP, sends an SMS into the sandbox, receives the code on
-the live socket, shows the balance before, during and after, then lets an order expire and shows its money come back.
+the live socket and at a webhook, shows the balance before, during and after, then lets an order expire and shows its
+money come back.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from onceline.core.ledger import store as ledger
 from onceline.core.ledger.model import SANDBOX
 from onceline.core.money import MICROS
 from onceline.core.outbox.store import Draft, append
+from onceline.demo_webhook import Receiver
 from onceline.wiring import installation
 
 _SAY = Console(highlight=False)
@@ -42,9 +44,10 @@ def tell(settings: Settings, *, once: bool) -> int:
     """The story; returns the exit code."""
     account, key = _open_account(settings)
     api = _Api(f"http://{settings.host}:{settings.port}", key)
-    with _serving(settings, {"ONCELINE_ACTIVATION_WINDOW_S": str(_WINDOW_S)}):
+    changed = {"ONCELINE_ACTIVATION_WINDOW_S": str(_WINDOW_S), "ONCELINE_WEBHOOK_LOOPBACK": "true"}
+    with _serving(settings, changed), Receiver() as receiver:
         _SAY.print(f"\n[bold]Onceline[/bold] serves at {api.base}\n")
-        _main_job(api)
+        _main_job(api, receiver)
         _money_back(api)
     if not once:
         with _serving(settings, {}) as server:
@@ -55,8 +58,12 @@ def tell(settings: Settings, *, once: bool) -> int:
     return 0
 
 
-def _main_job(api: _Api) -> None:
+def _main_job(api: _Api, receiver: Receiver) -> None:
     _say_balance(api, "before")
+    endpoint = api.post("/api/v1/webhooks", {"url": receiver.url, "types": ["order.message"]})
+    receiver.secret = endpoint["secret"]["secret"]
+    api.post(f"/api/v1/webhooks/{endpoint['webhook']['id']}/test", {})
+    receiver.next()  # the worker has come up, too
     ticket = api.post("/api/v1/socket-tickets", {})["ticket"]
     with connect(api.base.replace("http", "ws", 1) + "/api/v1/live", compression=None) as socket:
         socket.send(json.dumps({"type": "auth", "ticket": ticket}))
@@ -66,11 +73,20 @@ def _main_job(api: _Api) -> None:
         text = f"Telegram code: {secrets.randbelow(90000) + 10000}. Do not give it to anyone."
         api.post("/api/v1/test/messages", {"number": order["number"], "sender": "Telegram", "text": text})
         event, arrived = _await_event(socket, "order.message", order["id"])
-    milliseconds = (arrived - datetime.fromisoformat(event["message"]["received_at"])).total_seconds() * 1000
-    _SAY.print(
-        f"  code      [bold green]{event['message']['code']}[/bold green]  {milliseconds:.1f} ms from gateway to socket"
-    )
+    _say_code("code", event["message"], f"{_milliseconds(event, arrived):.1f} ms from gateway to socket")
+    delivery = receiver.next()
+    told = f"{_milliseconds(delivery.data, delivery.at):.1f} ms from gateway to webhook, signature "
+    _say_code("webhook", delivery.data["message"], told + ("good" if delivery.genuine else "BAD"))
+    api.delete(f"/api/v1/webhooks/{endpoint['webhook']['id']}")  # nobody listens there after the story
     _say_balance(api, "after")
+
+
+def _milliseconds(event: dict[str, Any], arrived: datetime) -> float:
+    return (arrived - datetime.fromisoformat(event["message"]["received_at"])).total_seconds() * 1000
+
+
+def _say_code(what: str, message: dict[str, Any], told: str) -> None:
+    _SAY.print(f"  {what:<9} [bold green]{message['code']}[/bold green]  {told}")
 
 
 def _money_back(api: _Api) -> None:
@@ -121,13 +137,16 @@ class _Api:
     def post(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
         return self._call("POST", path, body)
 
+    def delete(self, path: str) -> None:
+        self._call("DELETE", path, None)
+
     def _call(self, method: str, path: str, body: dict[str, Any] | None) -> dict[str, Any]:
         headers = {"Authorization": f"Bearer {self._key}", "Content-Type": "application/json"}
         headers["Idempotency-Key"] = secrets.token_hex(16)
         data = json.dumps(body).encode() if body is not None else None
         request = urllib.request.Request(self.base + path, data, headers, method=method)  # noqa: S310 - our own address
         with urllib.request.urlopen(request, timeout=65) as answer:  # noqa: S310 - as above
-            found: dict[str, Any] = json.load(answer)
+            found: dict[str, Any] = json.loads(answer.read() or b"{}")
             return found
 
 

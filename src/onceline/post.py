@@ -18,10 +18,13 @@ from email.message import EmailMessage
 from pathlib import Path
 from typing import Literal, Protocol
 
+import structlog
+
 from onceline.core.errors import OutboundRefused
 from onceline.mail_server import MailServer
 from onceline.outbound import ConfiguredDoor, OutboundFailed
 
+_LOG = structlog.get_logger(__name__)
 Outcome = Literal["sent", "later", "refused", "nobody"]
 """`refused`: this mail, for good. `nobody`: the server says for good that the address takes no mail."""
 
@@ -192,9 +195,13 @@ class FolderPost:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self._told = False
 
     @contextmanager
     def session(self) -> Iterator[Session]:
+        if not self._told:  # with the first mail: whoever sends none needs no server
+            _LOG.warning("no mail server is set: mails become files", folder=str(self._folder))
+            self._told = True
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         yield self
         for old in sorted(self._folder.glob("*.eml"))[:-MOST_FILES]:

@@ -6,8 +6,6 @@ import hashlib
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 
-import structlog
-
 from onceline import embedded
 from onceline.config import Settings
 from onceline.core import schema
@@ -28,7 +26,6 @@ from onceline.suppliers.sandbox import stock, supplier
 
 _MOVED = "moved-to-postgresql"
 """The file in a key folder that says so."""
-_LOG = structlog.get_logger(__name__)
 _FIRST_TEXT = "Your code is 123456"
 """Read once at the start, so that the tables are loaded before the first customer's message comes."""
 
@@ -122,12 +119,9 @@ def open_suppliers(db: Database, clock: Clock) -> dict[str, Supplier]:
 
 
 def open_post(settings: Settings) -> Post:
-    """The configured mail server, or a folder of files; the log says which."""
+    """The configured mail server, or a folder of files."""
     server = settings.mail_server
-    if server is None:
-        _LOG.warning("no mail server is set: mails become files", folder=str(settings.mail_folder))
-        return FolderPost(settings.mail_folder)
-    return SmtpPost(server, settings.mail_sender.domain)
+    return SmtpPost(server, settings.mail_sender.domain) if server else FolderPost(settings.mail_folder)
 
 
 @contextmanager

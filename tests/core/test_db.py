@@ -164,6 +164,24 @@ def test_a_word_reaches_every_process_on_the_database(db: Database, conninfo: st
         assert heard.get(timeout=1) == "grants"
 
 
+def test_who_rings_hears_a_word_once(db: Database, conninfo: str) -> None:
+    """At once, and not a second time when PostgreSQL brings it round."""
+    heard: list[str] = []
+    elsewhere: queue.Queue[str] = queue.Queue()
+    db.bell.listen(heard.extend)
+    with Database(conninfo, size=1, name="other") as other:
+        other.bell.listen(lambda words: [elsewhere.put(word) for word in words] and None)
+        rung = 0
+        deadline = time.monotonic() + 5
+        while elsewhere.empty() and time.monotonic() < deadline:  # it may still be learning to listen
+            db.bell.ring(["side:1"])
+            rung += 1
+            time.sleep(0.05)
+        assert elsewhere.get(timeout=1) == "side:1"
+        time.sleep(0.1)
+    assert heard == ["side:1"] * rung
+
+
 def test_the_bell_falls_silent_at_once(conninfo: str) -> None:
     heard: list[str] = []
     database = Database(conninfo, size=1)

@@ -198,7 +198,7 @@ def test_a_database_that_was_away_costs_half_a_second_not_an_event(
     with alice.live() as line:
         line.ready()
         stays_silent(line, 0.3)  # its first reading is over
-        monkeypatch.setattr(follow.outbox, "page", away)
+        monkeypatch.setattr(outbox, "pages", away)
         alice.order()
         stays_silent(line, 1.2)  # the wake-up and the slow poll have both come and gone
         monkeypatch.undo()

@@ -135,16 +135,16 @@ def test_an_idle_stream_hears_heartbeats_with_the_latest_seq(
 def test_a_database_that_was_away_costs_half_a_second_not_an_event(
     alice: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    really, faults = outbox.page, [DatabaseAway()] * 3
+    really, faults = outbox.pages, [DatabaseAway()] * 3
 
-    def page(*asked: Any) -> outbox.Page:
+    def pages(*asked: Any) -> list[outbox.Page]:
         if faults:
             raise faults.pop()
         return really(*asked)
 
     with alice.stream() as line:
         line.next()
-        monkeypatch.setattr(follow.outbox, "page", page)
+        monkeypatch.setattr(outbox, "pages", pages)
         alice.order()
         assert line.event() == (2, "order.placed")
 

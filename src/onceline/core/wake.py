@@ -35,6 +35,8 @@ class Bell:
         self._pending: set[str] = set()
         self._changed = threading.Condition()
         self._closing = False
+        self._sender = 0
+        """The server's number of the connection that we send on: what comes from it was told here already."""
         self._threads: list[threading.Thread] = []
 
     def listen(self, listener: Listener) -> None:
@@ -70,6 +72,7 @@ class Bell:
     def _send(self) -> None:
         while not self._closing:
             with contextlib.suppress(psycopg.Error), self._connect() as connection:
+                self._sender = connection.info.backend_pid
                 while words := self._take():
                     for payload in _payloads(words):
                         connection.execute("select pg_notify(%s, %s)", (CHANNEL, payload))
@@ -90,7 +93,7 @@ class Bell:
                 connection.execute(f"listen {CHANNEL}")
                 while not self._closing:
                     for notice in connection.notifies(timeout=0.5, stop_after=1):
-                        if notice.payload:
+                        if notice.payload and notice.pid != self._sender:
                             self._tell(frozenset(notice.payload.split(",")))
             self._pause()
 

@@ -17,7 +17,7 @@ from onceline.core.db import Database, Transaction
 from onceline.core.orders.commands import place_each
 from onceline.core.orders.context import Context
 from onceline.core.orders.settle import settle_each
-from onceline.core.orders.view import views_of
+from onceline.core.orders.view import stretches, views_of
 from onceline.core.outbox import store as outbox
 from onceline.edge import handbook, problems, status, stream
 from onceline.edge.api import account, catalog, events, exports, notices, orders, sandbox, webhooks
@@ -90,6 +90,7 @@ def _house(settings: Settings, db: Database, context: Context) -> House:
         ),
         polling=Lane(commands, lambda tx, asked: views_of(tx, context, asked)),
         sending=Lane(commands, lambda tx, asked: send_each(tx, context, asked)),
+        reading=Lane(commands, lambda tx, asked: stretches(tx, context, asked)),
         settling=Lane(commands, lambda tx, messages: _settled(tx, context, messages), atomic=True),
         hub=Hub(),
         gate=Gate(

@@ -13,10 +13,8 @@ from typing import Any, NamedTuple
 
 from prometheus_client import Histogram
 
-from onceline.core.db import Transaction
 from onceline.core.errors import Unavailable
-from onceline.core.orders import view
-from onceline.core.outbox import store as outbox
+from onceline.core.outbox.store import Ahead
 from onceline.edge.house import House
 from onceline.edge.hub import Watch
 
@@ -63,13 +61,10 @@ Step = Batch | Heartbeat | StartOver
 async def read(house: House, side: int, cursor: Cursor, limit: int) -> tuple[Batch | StartOver, str]:
     """What follows a cursor now (a batch may be empty here), and the epoch. Raises Unavailable."""
 
-    def reading(tx: Transaction) -> tuple[Batch | StartOver, str]:
-        page = outbox.page(tx, side, cursor.after, limit)
-        if not page.whole or cursor.epoch not in (None, page.epoch):
-            return StartOver(page.epoch, page.seq), page.epoch
-        return Batch(view.event_views(tx, house.context, page.rows), page.seq), page.epoch
-
-    return await house.commands.run_statement(reading)
+    found = await house.reading.ask(Ahead(side, cursor.after, limit))
+    if not found.whole or cursor.epoch not in (None, found.epoch):
+        return StartOver(found.epoch, found.seq), found.epoch
+    return Batch(found.events, found.seq), found.epoch
 
 
 class Follower:

@@ -14,7 +14,8 @@ from onceline.core.db import Database
 from onceline.core.inbox.store import Kept
 from onceline.core.orders.commands import Asking, Placed
 from onceline.core.orders.context import Context
-from onceline.core.orders.view import OfSide
+from onceline.core.orders.view import OfSide, Stretch
+from onceline.core.outbox.store import Ahead
 from onceline.edge.downloads import Downloads
 from onceline.edge.gate import Gate
 from onceline.edge.hub import Hub
@@ -33,6 +34,7 @@ class House:
     polling: Lane[OfSide, dict[str, Any]]
     sending: Lane[Sending, Kept]
     settling: Lane[int, None]
+    reading: Lane[Ahead, Stretch]
     hub: Hub
     gate: Gate
     downloads: Downloads = field(default_factory=Downloads)

@@ -10,12 +10,15 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Hashable, Sequence
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
+
+import structlog
 
 from onceline.core.db import Transaction
 from onceline.core.errors import DatabaseAway, OncelineError
 from onceline.edge import pool
 
+_LOG = structlog.get_logger(__name__)
 Ask = TypeVar("Ask")
 Answer = TypeVar("Answer")
 _Waiting = tuple[Ask, "asyncio.Future[Answer]"]
@@ -49,6 +52,18 @@ class Lane(Generic[Ask, Answer]):
 
     async def ask(self, one: Ask) -> Answer:
         """Raises what `together` refused it with, Busy, and DatabaseAway when the outcome is unknown."""
+        future = self._enqueue(one)
+        try:
+            async with asyncio.timeout(pool.COMMAND_DEADLINE_S):
+                return await future
+        except TimeoutError as error:
+            raise DatabaseAway from error
+
+    def hand(self, one: Ask) -> None:
+        """For what nobody waits for, and somebody else finishes when it fails."""
+        self._enqueue(one).add_done_callback(_overlook)
+
+    def _enqueue(self, one: Ask) -> asyncio.Future[Answer]:
         future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         self._waiting.append((one, future))
         if self._busy < WIDTH:
@@ -56,11 +71,7 @@ class Lane(Generic[Ask, Answer]):
             driver = asyncio.create_task(self._drive())
             self._drivers.add(driver)
             driver.add_done_callback(self._drivers.discard)
-        try:
-            async with asyncio.timeout(pool.COMMAND_DEADLINE_S):
-                return await future
-        except TimeoutError as error:
-            raise DatabaseAway from error
+        return future
 
     async def _drive(self) -> None:
         try:
@@ -97,6 +108,11 @@ class Lane(Generic[Ask, Answer]):
                 _tell(batch, [fault])
         else:
             _tell(batch, answers)
+
+
+def _overlook(future: asyncio.Future[Any]) -> None:
+    if not future.cancelled() and (fault := future.exception()) and not isinstance(fault, OncelineError):
+        _LOG.error("nobody waited for what failed", error=type(fault).__qualname__)
 
 
 def _tell(

@@ -10,6 +10,7 @@ import pytest
 from onceline.core.orders import supply, view
 from onceline.core.orders.model import Order
 from onceline.core.outbox import store as outbox
+from onceline.core.outbox.store import Ahead
 from onceline.core.vault import account_key
 from tests.personas import ALICE, CHARLIE
 from tests.shop import CANCEL_LOCK_S, DRAIN_S, FOUR_HOURS, PRICE, WINDOW_S, Customer, Shop, numbers
@@ -149,3 +150,33 @@ def test_without_the_accounts_key_messages_are_erased_and_the_order_stays(shop: 
     seen = shop.view(order)
     assert [(one["text"], one["sender"], one["code"]) for one in seen["messages"]] == [(None, None, None)]
     assert (seen["state"], seen["charged"]) == ("received", True)
+
+
+def test_readers_that_wait_together_get_each_its_own(shop: Shop) -> None:
+    """Beside those whose cursors cannot be served, though some of what followed is there."""
+    alice, charlie = shop.customer(ALICE), shop.customer(CHARLIE)
+    for who in (alice, charlie, alice):
+        shop.sms(shop.place(who).e164)
+    shop.run("delete from events where side_id = %(side)s and seq = 1", side=charlie.side)
+    asked = [
+        Ahead(alice.side, 0, 100),
+        Ahead(charlie.side, 0, 100),
+        Ahead(charlie.side, 10**6, 100),
+        Ahead(charlie.side, 1, 2),
+        Ahead(alice.side, 3, 1),
+        Ahead(alice.side, 7, 5),
+    ]
+    with shop.db.statement() as tx:
+        together = view.stretches(tx, shop.context, asked)
+        alone = [view.stretches(tx, shop.context, [one])[0] for one in asked]
+    assert together == alone
+    assert [(one.whole, [event["seq"] for event in one.events]) for one in together] == [
+        (True, [1, 2, 3, 4, 5, 6, 7]),
+        (False, []),
+        (False, []),
+        (True, [2, 3]),
+        (True, [4]),
+        (True, []),
+    ]
+    owners = {event["event"]["order"]["id"] for event in together[3].events}
+    assert owners == {shop.value("select id from orders where side_id = %(side)s", side=charlie.side)}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from itertools import islice
 from typing import Any, NamedTuple
 
 from onceline.core.clock import rfc3339
@@ -14,6 +15,8 @@ from onceline.core.orders import model, store
 from onceline.core.orders.context import Context
 from onceline.core.orders.model import Order
 from onceline.core.orders.store import Message, number_place
+from onceline.core.outbox import store as outbox
+from onceline.core.outbox.store import Ahead
 from onceline.core.vault import account_key
 
 
@@ -155,6 +158,25 @@ def event_views(tx: Transaction, context: Context, rows: Sequence[Row]) -> list[
             },
         }
         for row in rows
+    ]
+
+
+class Stretch(NamedTuple):
+    """A page of a side's stream, rendered; no event of it where it is not `whole`."""
+
+    seq: int
+    epoch: str
+    events: list[dict[str, Any]]
+    whole: bool
+
+
+def stretches(tx: Transaction, context: Context, asked: Sequence[Ahead]) -> list[Stretch]:
+    """What each asked for of its side's stream, in one reading."""
+    pages = outbox.pages(tx, asked)
+    views = iter(event_views(tx, context, [row for page in pages if page.whole for row in page.rows]))
+    return [
+        Stretch(page.seq, page.epoch, list(islice(views, len(page.rows))) if page.whole else [], page.whole)
+        for page in pages
     ]
 
 

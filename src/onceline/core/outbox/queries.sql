@@ -6,21 +6,21 @@ values (%(side)s, %(seq)s, %(now)s, %(type)s, %(order)s, %(revision)s, %(message
 -- The next seqs of a side, for events that move no money; the row stays locked until the commit.
 update sides set seq = seq + %(count)s where id = %(side)s returning seq
 
--- name: page
--- Where a side's stream stands, and its events from a cursor on, oldest first; one row of nulls when there are none.
+-- name: pages
+-- Where sides' streams stand, and their events from a cursor on, oldest first; one row of nulls when there are none.
 -- One statement, so that one moment saw both. Primary keys.
-select s.seq as newest, i.epoch, e.side_id, e.seq, e.at, e.type, e.order_id, e.revision, e.message_id, e.subject
-from sides s
+select a.place, s.seq as newest, i.epoch, e.side_id, e.seq, e.at, e.type, e.order_id, e.revision, e.message_id, e.subject
+from unnest(%(sides)s::bigint[], %(after)s::bigint[], %(limits)s::integer[]) with ordinality a (side, after, most, place)
+join sides s on s.id = a.side
 cross join installation i
 left join lateral (
     select side_id, seq, at, type, order_id, revision, message_id, subject
     from events
-    where side_id = %(side)s and seq > %(after)s
+    where side_id = a.side and seq > a.after
     order by seq
-    limit %(limit)s
+    limit a.most
 ) e on true
-where s.id = %(side)s
-order by e.seq
+order by a.place, e.seq
 
 -- name: horizon
 select s.seq, i.epoch from sides s cross join installation i where s.id = %(side)s

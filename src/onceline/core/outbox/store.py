@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Sequence
 from datetime import datetime
+from itertools import groupby
 from typing import NamedTuple
 
 from onceline.core.db import Row, Transaction, load_queries
@@ -49,6 +50,14 @@ class Page(NamedTuple):
     whole: bool
 
 
+class Ahead(NamedTuple):
+    """What a reader asks for: at most `limit` events of a side after the seq that it has."""
+
+    side: int
+    after: int
+    limit: int
+
+
 class Stand(NamedTuple):
     """The newest seq of several sides, and the epoch; no epoch when none of the sides exists."""
 
@@ -75,12 +84,24 @@ def wake_word(side: int) -> str:
 
 
 def page(tx: Transaction, side: int, after: int, limit: int) -> Page:
-    """The next events after a cursor, oldest first, in one statement."""
-    found = tx.all(_Q.page, {"side": side, "after": after, "limit": limit})
+    """The next events after a cursor, oldest first."""
+    return pages(tx, [Ahead(side, after, limit)])[0]
+
+
+def pages(tx: Transaction, asked: Sequence[Ahead]) -> list[Page]:
+    """What each asked for, in one statement."""
+    sides, after, limits = map(list, zip(*asked, strict=True))
+    found = tx.all(_Q.pages, {"sides": sides, "after": after, "limits": limits})
+    groups = {place: list(rows) for place, rows in groupby(found, key=lambda row: row.place)}
+    return [_page(one, groups[place]) for place, one in enumerate(asked, start=1)]
+
+
+def _page(asked: Ahead, found: list[Row]) -> Page:
     newest, epoch = found[0].newest, found[0].epoch
     rows = [row for row in found if row.seq is not None]
-    last = rows[-1].seq if rows else after
-    return Page(newest, epoch, rows, len(rows) == min(limit, newest - after) == last - after)
+    last = rows[-1].seq if rows else asked.after
+    whole = len(rows) == min(asked.limit, newest - asked.after) == last - asked.after
+    return Page(newest, epoch, rows, whole)
 
 
 def horizon(tx: Transaction, side: int) -> Horizon:

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 from typing import Annotated
 
 from fastapi import Header, Response
 from fastapi.responses import JSONResponse
 
 from onceline.core.access.model import Grant
-from onceline.core.errors import OncelineError
 from onceline.edge import shapes
 from onceline.edge.api import router
 from onceline.edge.api.orders import KEY_PATTERN
@@ -22,7 +19,6 @@ routes = router("test mode")
 MessageKey = Annotated[
     str | None, Header(alias="Idempotency-Key", pattern=KEY_PATTERN, description="Same key, one SMS.")
 ]
-_SETTLING: set[asyncio.Task[None]] = set()
 
 
 @routes.post("/test/messages", status_code=202, response_model=shapes.Accepted)
@@ -35,13 +31,5 @@ async def send_message(
 
 async def sent(house: House, grant: Grant, wanted: shapes.SendTestMessage, key: str | None) -> Response:
     kept = await house.sending.ask(Sending(grant.side, wanted.number, wanted.sender, wanted.text, key))
-    settling = asyncio.create_task(_settle(house, kept.id))
-    _SETTLING.add(settling)
-    settling.add_done_callback(_SETTLING.discard)
+    house.settling.hand(kept.id)  # T2 right after T1; what fails there the sweeper finishes
     return JSONResponse({"message_id": house.context.installation.message_ids.public(kept.id)}, 202)
-
-
-async def _settle(house: House, message: int) -> None:
-    """T2 right after T1; what fails here the sweeper finishes."""
-    with contextlib.suppress(OncelineError):
-        await house.settling.ask(message)
