@@ -94,7 +94,7 @@ def _serve_edge(settings: Settings, conninfo: str) -> None:
                 ws=EdgeSocket,
                 ws_max_size=FRAME_BYTES,
                 ws_per_message_deflate=False,
-                ws_ping_interval=20,
+                ws_ping_interval=40,
                 ws_ping_timeout=20,
                 access_log=False,
                 log_config=None,

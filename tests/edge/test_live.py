@@ -25,9 +25,11 @@ from onceline.core.db import Database
 from onceline.core.errors import DatabaseAway, KeyRevoked, Restarting
 from onceline.core.orders.context import Context
 from onceline.core.outbox import store as outbox
+from onceline.core.outbox.store import Ahead
 from onceline.edge import follow, hub, live, server
 from onceline.edge.app import _Net, create_app
 from onceline.edge.house import House
+from onceline.edge.reading import found_each
 from tests.edge.door import API, Client, Live, Town, assert_problem, eventually
 from tests.edge.test_reading import in_background
 
@@ -466,6 +468,22 @@ def test_a_reader_that_does_not_read_is_told_to_resync(monkeypatch: pytest.Monke
 
 
 @pytest.mark.promise("D4")
+def test_two_sockets_of_one_side_with_different_cursors_get_each_its_own(town: Town, alice: Client) -> None:
+    for _ in range(3):
+        alice.order()
+    asked = [Ahead(alice.who.side, after, 100) for after in (0, 2, 0, 3)]  # type: ignore[union-attr]  # she is somebody
+    with town.shop.db.statement() as tx:
+        found = found_each(tx, town.shop.context, asked)
+    assert [[event["seq"] for event in one.events] for one in found] == [
+        [1, 2, 3, 4],
+        [3, 4],
+        [1, 2, 3, 4],
+        [4],
+    ]
+    assert [json.loads(text) for text in found[1].texts] == found[1].events
+    assert found[0] is found[2]
+
+
 def test_a_socket_whose_client_stops_reading_is_cut_and_delays_nobody(
     town: Town, alice: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -473,7 +491,8 @@ def test_a_socket_whose_client_stops_reading_is_cut_and_delays_nobody(
     monkeypatch.setattr(hub, "SEND_S", 0.3)
     monkeypatch.setattr(server, "READ_S", 1)
     really = live._frames
-    monkeypatch.setattr(live, "_frames", lambda step: [one | {"fat": "x" * 500_000} for one in really(step)])
+    fat = f'"fat":"{"x" * 500_000}"}}'
+    monkeypatch.setattr(live, "_frames", lambda step: [f"{one[:-1]},{fat}" for one in really(step)])
     body = {"orders": [{"service": "telegram", "country": "GB"}] * 50}
     assert alice.post("/orders/batch", body, "slow").status_code == 201
     with town.another() as url, _deaf(alice.at(url)) as deaf, alice.at(url).live() as line:
@@ -527,7 +546,7 @@ def test_what_was_read_while_the_key_ended_is_handed_to_nobody(monkeypatch: pyte
 
     async def read(*_: object) -> tuple[follow.Batch, str]:
         watch.end(KeyRevoked("ended"))
-        return follow.Batch([{"seq": 1, "event": {"message": None}}], 1), "epoch"
+        return follow.Batch([{"seq": 1, "event": {"message": None}}], ["{}"], 1), "epoch"
 
     async def wait() -> object:
         monkeypatch.setattr(follow, "read", read)

@@ -17,7 +17,7 @@ from onceline.core.db import Database, Transaction
 from onceline.core.orders.commands import place_each
 from onceline.core.orders.context import Context
 from onceline.core.orders.settle import settle_each
-from onceline.core.orders.view import stretches, views_of
+from onceline.core.orders.view import views_of
 from onceline.core.outbox import store as outbox
 from onceline.edge import handbook, problems, status, stream
 from onceline.edge.api import account, catalog, events, exports, notices, orders, sandbox, webhooks
@@ -30,6 +30,7 @@ from onceline.edge.hub import Hub
 from onceline.edge.lanes import Lane
 from onceline.edge.live import live
 from onceline.edge.pool import CommandPool
+from onceline.edge.reading import found_each, opened_each
 from onceline.suppliers.sandbox.inlet import send_each
 
 
@@ -90,7 +91,9 @@ def _house(settings: Settings, db: Database, context: Context) -> House:
         ),
         polling=Lane(commands, lambda tx, asked: views_of(tx, context, asked)),
         sending=Lane(commands, lambda tx, asked: send_each(tx, context, asked)),
-        reading=Lane(commands, lambda tx, asked: stretches(tx, context, asked)),
+        reading=Lane(commands, lambda tx, asked: found_each(tx, context, asked)),
+        ticketing=Lane(commands, lambda tx, grants: access.issue_tickets(tx, grants, context.clock.now())),
+        opening=Lane(commands, lambda tx, tickets: opened_each(tx, tickets, context.clock.now())),
         settling=Lane(commands, lambda tx, messages: _settled(tx, context, messages), atomic=True),
         hub=Hub(),
         gate=Gate(

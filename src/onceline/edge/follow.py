@@ -18,7 +18,7 @@ from onceline.core.outbox.store import Ahead
 from onceline.edge.house import House
 from onceline.edge.hub import Watch
 
-HEARTBEAT_S = 15.0
+HEARTBEAT_S = 25.0
 BATCH = 100
 
 GATEWAY_TO_SOCKET = Histogram(
@@ -36,9 +36,10 @@ class Cursor(NamedTuple):
 
 
 class Batch(NamedTuple):
-    """What follows the cursor, at least one event; `seq` is the side's newest."""
+    """What follows the cursor, at least one event, as values and as texts; `seq` is the side's newest."""
 
     events: list[dict[str, Any]]
+    texts: list[str]
     seq: int
 
 
@@ -64,7 +65,7 @@ async def read(house: House, side: int, cursor: Cursor, limit: int) -> tuple[Bat
     found = await house.reading.ask(Ahead(side, cursor.after, limit))
     if not found.whole or cursor.epoch not in (None, found.epoch):
         return StartOver(found.epoch, found.seq), found.epoch
-    return Batch(found.events, found.seq), found.epoch
+    return Batch(found.events, found.texts, found.seq), found.epoch
 
 
 class Follower:

@@ -9,18 +9,20 @@ from fastapi import Depends, Request
 from starlette.requests import HTTPConnection
 
 from onceline.config import Settings
+from onceline.core.access.model import Grant
 from onceline.core.clock import Clock
 from onceline.core.db import Database
 from onceline.core.inbox.store import Kept
 from onceline.core.orders.commands import Asking, Placed
 from onceline.core.orders.context import Context
-from onceline.core.orders.view import OfSide, Stretch
+from onceline.core.orders.view import OfSide
 from onceline.core.outbox.store import Ahead
 from onceline.edge.downloads import Downloads
 from onceline.edge.gate import Gate
 from onceline.edge.hub import Hub
 from onceline.edge.lanes import Lane
 from onceline.edge.pool import CommandPool
+from onceline.edge.reading import Found, Opened
 from onceline.suppliers.sandbox.inlet import Sending
 
 
@@ -34,7 +36,9 @@ class House:
     polling: Lane[OfSide, dict[str, Any]]
     sending: Lane[Sending, Kept]
     settling: Lane[int, None]
-    reading: Lane[Ahead, Stretch]
+    reading: Lane[Ahead, Found]
+    ticketing: Lane[Grant, str]
+    opening: Lane[str, Opened]
     hub: Hub
     gate: Gate
     downloads: Downloads = field(default_factory=Downloads)

@@ -14,17 +14,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 from typing import Any, NamedTuple, NoReturn
 
 from prometheus_client import Gauge
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
-from onceline.core.access import commands as access
 from onceline.core.access.model import Grant
-from onceline.core.db import Transaction
 from onceline.core.errors import KeyRefused, LimitExceeded, OncelineError, Restarting
-from onceline.core.outbox import store as outbox
 from onceline.core.outbox.store import Horizon
 from onceline.edge import problems
 from onceline.edge.body import parse
@@ -32,6 +28,7 @@ from onceline.edge.follow import Batch, Cursor, Follower, Heartbeat, Step
 from onceline.edge.house import House, house_of
 from onceline.edge.hub import Watch
 from onceline.edge.problems import BadRequest
+from onceline.edge.reading import written
 
 FIRST_FRAME_S = 5.0
 CLOSE_S = 1.0
@@ -98,11 +95,7 @@ async def _open(socket: WebSocket, house: House) -> _Opening:
     frame = await _first_frame(socket)
     after, epoch = frame.get("after"), frame.get("epoch")
 
-    def redeem(tx: Transaction) -> tuple[Grant, Horizon]:
-        grant = access.redeem_ticket(tx, frame["ticket"], house.clock.now())
-        return grant, outbox.horizon(tx, grant.side)
-
-    grant, horizon = await house.commands.run(redeem)
+    grant, horizon = await house.opening.ask(frame["ticket"])
     cursor = Cursor(horizon.seq, horizon.epoch) if after is None else Cursor(after, epoch)
     return _Opening(grant, horizon, cursor)
 
@@ -139,7 +132,7 @@ def _is_auth(frame: Any) -> bool:
 async def _serve(socket: WebSocket, house: House, opening: _Opening, watch: Watch) -> NoReturn:
     """Until the watch ends: by its key, by the process, or by what its client says or does."""
     seq, epoch = opening.horizon
-    await _send(socket, watch, {"type": "ready", "epoch": epoch, "seq": seq})
+    await _send(socket, watch, written({"type": "ready", "epoch": epoch, "seq": seq}))
     follower = Follower(house, watch, opening.grant.side, opening.cursor)
     heard = asyncio.ensure_future(socket.receive())
     heard.add_done_callback(lambda done: _end_by(watch, done))
@@ -159,17 +152,17 @@ def _end_by(watch: Watch, heard: asyncio.Future[Any]) -> None:
     watch.end(WebSocketDisconnect() if gone else _Closed(BAD_FRAME, "only the auth frame is expected"))
 
 
-def _frames(step: Step) -> list[dict[str, Any]]:
+def _frames(step: Step) -> list[str]:
     match step:
         case Batch():
-            return [{"type": "event", **event} for event in step.events]
+            return ['{"type":"event",' + text.removeprefix("{") for text in step.texts]
         case Heartbeat():
-            return [{"type": "heartbeat", "seq": step.seq}]
-    return [{"type": "resync", "epoch": step.epoch, "seq": step.seq}]
+            return [written({"type": "heartbeat", "seq": step.seq})]
+    return [written({"type": "resync", "epoch": step.epoch, "seq": step.seq})]
 
 
-async def _send(socket: WebSocket, watch: Watch, frame: dict[str, Any]) -> None:
+async def _send(socket: WebSocket, watch: Watch, frame: str) -> None:
     try:
-        await watch.send(socket.send_text(json.dumps(frame, separators=(",", ":"))))
+        await watch.send(socket.send_text(frame))
     except TimeoutError as error:
         raise _Closed(TOO_SLOW, "resync") from error

@@ -12,8 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, NoReturn
 
 from fastapi import Header, Query, Response
 from prometheus_client import Gauge
@@ -27,6 +26,7 @@ from onceline.edge.auth import EventsRead
 from onceline.edge.follow import Batch, Cursor, Follower, Heartbeat, Step
 from onceline.edge.house import AnyHouse, House
 from onceline.edge.hub import Watch
+from onceline.edge.reading import written
 
 routes = router("events")
 RETRY_MS = 1000
@@ -112,16 +112,17 @@ def _texts(cursor: Cursor, step: Step) -> list[str]:
     """A step as it goes over the wire; `cursor` is where the reader stands after it."""
     match step:
         case Batch():
-            return [_text("event", cursor.epoch, event["seq"], event) for event in step.events]
+            told = zip(step.events, step.texts, strict=True)
+            return [_text("event", cursor.epoch, event["seq"], text) for event, text in told]
         case Heartbeat():
-            return [_text("heartbeat", cursor.epoch, cursor.after, {"seq": step.seq})]
-    return [_text("resync", step.epoch, step.seq, {"epoch": step.epoch, "seq": step.seq})]
+            return [_text("heartbeat", cursor.epoch, cursor.after, written({"seq": step.seq}))]
+    return [_text("resync", step.epoch, step.seq, written({"epoch": step.epoch, "seq": step.seq}))]
 
 
-def _text(kind: str, epoch: str | None, seq: int, data: dict[str, Any]) -> str:
+def _text(kind: str, epoch: str | None, seq: int, data: str) -> str:
     """JSON holds no line break. While no reading has told the epoch there is no id."""
     mark = f"id: {epoch}:{seq}\n" if epoch else ""
-    return f"event: {kind}\n{mark}data: {json.dumps(data, separators=(',', ':'))}\n\n"
+    return f"event: {kind}\n{mark}data: {data}\n\n"
 
 
 async def _start(send: Send, headers: list[tuple[bytes, bytes]]) -> None:

@@ -62,12 +62,15 @@ def set_state(shop: Shop, who: Customer, state: str) -> None:
 def ticket_of(shop: Shop, who: Customer) -> str:
     grant = grant_of(shop, who.key)
     with shop.db.transaction() as tx:
-        return access.issue_ticket(tx, grant, shop.clock.now())
+        return access.issue_tickets(tx, [grant], shop.clock.now())[0]
 
 
 def redeem(shop: Shop, ticket: str) -> Grant:
     with shop.db.transaction() as tx:
-        return access.redeem_ticket(tx, ticket, shop.clock.now())
+        [outcome] = access.redeem_tickets(tx, [ticket], shop.clock.now())
+    if isinstance(outcome, KeyRefused):
+        raise outcome
+    return outcome
 
 
 def ended(shop: Shop, *grants: int) -> set[int]:
@@ -312,3 +315,18 @@ def test_keys_are_listed_newest_first_without_their_secret(shop: Shop, alice: Cu
     assert listed[0].id == key
     assert listed[0].last4 == secret[-4:]
     assert secret not in str(listed)
+
+
+def test_tickets_that_come_together_are_redeemed_each_for_itself(shop: Shop, alice: Customer) -> None:
+    charlie = shop.customer(CHARLIE, balance=0)
+    grants = [grant_of(shop, who.key) for who in (alice, charlie)]
+    with shop.db.statement() as tx:
+        mine, theirs = access.issue_tickets(tx, grants, shop.clock.now())
+    with shop.db.statement() as tx:
+        outcomes = access.redeem_tickets(tx, [mine, "tkt_unknown", theirs, mine], shop.clock.now())
+    assert [outcome.side if isinstance(outcome, Grant) else outcome.code for outcome in outcomes] == [
+        alice.side,
+        "invalid_key",
+        charlie.side,
+        "invalid_key",
+    ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from onceline.core.access.keys import hash_of, is_well_formed, new_key
@@ -210,22 +211,27 @@ def ended_grants(tx: Transaction, grants: list[int], now: datetime) -> set[int]:
     return {row.id for row in tx.all(_Q.ended_grants, {"grants": grants, "now": now})}
 
 
-def issue_ticket(tx: Transaction, grant: Grant, now: datetime) -> str:
-    """A one-time proof for the first frame of a socket, good for TICKET_S."""
-    ticket = f"tkt_{secrets.token_urlsafe(24)}"
+def issue_tickets(tx: Transaction, grants: Sequence[Grant], now: datetime) -> list[str]:
+    """A one-time proof for each, for the first frame of a socket, good for TICKET_S."""
+    tickets = [f"tkt_{secrets.token_urlsafe(24)}" for _ in grants]
     tx.run(
-        _Q.issue_ticket,
-        {"hash": _ticket_hash(ticket), "grant": grant.id, "expires_at": now + timedelta(seconds=TICKET_S)},
+        _Q.issue_tickets,
+        {
+            "hashes": [_ticket_hash(ticket) for ticket in tickets],
+            "grants": [grant.id for grant in grants],
+            "expires_at": now + timedelta(seconds=TICKET_S),
+        },
     )
-    return ticket
+    return tickets
 
 
-def redeem_ticket(tx: Transaction, ticket: str, now: datetime) -> Grant:
-    """Raises KeyRefused when it is unknown, used, too old, or its key has ended."""
-    row = tx.one(_Q.redeem_ticket, {"hash": _ticket_hash(ticket), "now": now})
-    if row is None:
-        raise KeyRefused("This ticket is unknown, used or too old; fetch a new one from socket-tickets.")
-    return _grant(row)
+def redeem_tickets(tx: Transaction, tickets: Sequence[str], now: datetime) -> list[Grant | KeyRefused]:
+    """Whom each lets in; KeyRefused where it is unknown, used, too old, or its key has ended."""
+    hashes = [_ticket_hash(ticket) for ticket in tickets]
+    rows = tx.all(_Q.redeem_tickets, {"hashes": hashes, "now": now})
+    good: dict[bytes, Grant | KeyRefused] = {bytes(row.hash): _grant(row) for row in rows}
+    refused = "This ticket is unknown, used or too old; fetch a new one from socket-tickets."
+    return [good.pop(one, KeyRefused(refused)) for one in hashes]
 
 
 def prune_tickets(tx: Transaction, now: datetime) -> int:

@@ -79,15 +79,16 @@ select g.id
 from grants g join sides s on s.id = g.side_id join accounts a on a.id = s.account_id
 where g.id = any(%(grants)s) and (g.revoked_at is not null or g.expires_at <= %(now)s or a.state <> 'open')
 
--- name: issue_ticket
-insert into socket_tickets (hash, grant_id, expires_at) values (%(hash)s, %(grant)s, %(expires_at)s)
+-- name: issue_tickets
+insert into socket_tickets (hash, grant_id, expires_at)
+select t.hash, t.grant_id, %(expires_at)s from unnest(%(hashes)s::bytea[], %(grants)s::bigint[]) t (hash, grant_id)
 
--- name: redeem_ticket
--- One-time: the row goes with the first use.
+-- name: redeem_tickets
+-- One-time: a row goes with its first use.
 with used as (
-    delete from socket_tickets where hash = %(hash)s returning grant_id, expires_at
+    delete from socket_tickets where hash = any(%(hashes)s) returning hash, grant_id, expires_at
 )
-select g.id, s.account_id, s.id as side, s.mode, k.id as key, k.kind, k.scopes, g.expires_at
+select u.hash, g.id, s.account_id, s.id as side, s.mode, k.id as key, k.kind, k.scopes, g.expires_at
 from used u
 join grants g on g.id = u.grant_id
 join api_keys k on k.grant_id = g.id

@@ -7,7 +7,6 @@ from typing import Annotated
 from fastapi import Query, Response
 from fastapi.responses import JSONResponse
 
-from onceline.core.access import commands as access
 from onceline.core.access.commands import TICKET_S
 from onceline.core.access.model import Grant
 from onceline.core.errors import Resync
@@ -48,8 +47,7 @@ async def list_events(
 @routes.post("/socket-tickets", status_code=201, response_model=shapes.Ticket)
 async def issue_ticket(house: AnyHouse, grant: EventsRead) -> Response:
     """A one-time ticket for the first frame on /api/v1/live; keys never travel on a socket."""
-    now = house.clock.now()
-    ticket = await house.commands.run(lambda tx: access.issue_ticket(tx, grant, now))
+    ticket = await house.ticketing.ask(grant)
     return JSONResponse({"ticket": ticket, "expires_in_s": TICKET_S}, 201)
 
 
