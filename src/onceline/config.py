@@ -82,6 +82,12 @@ class Settings(BaseSettings):
     metrics_token: str | None = Field(
         None, description="Bearer token that /metrics asks for; open when unset."
     )
+    work_metrics_port: int | None = Field(
+        None,
+        ge=1,
+        le=65535,
+        description="Port on 127.0.0.1 where a worker shows its figures; none when unset.",
+    )
     smtp_url: str | None = Field(
         None,
         repr=False,

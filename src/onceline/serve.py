@@ -13,6 +13,7 @@ from contextlib import closing, contextmanager
 
 import structlog
 import uvicorn
+from prometheus_client import start_http_server
 
 from onceline.config import Settings
 from onceline.core.clock import SystemClock
@@ -74,9 +75,24 @@ def work(settings: Settings, *, with_parent: bool) -> None:
         Database(conninfo, size=WORKER_CONNECTIONS, name="onceline-work") as db,
     ):
         context = open_context(db, settings, clock)
-        with closing(context.vault):
+        with closing(context.vault), figures(settings.work_metrics_port):
             running = workers(db, context, open_suppliers(db, clock), open_post(settings), settings)
             run_until(stopping, db, running)
+
+
+@contextmanager
+def figures(port: int | None) -> Iterator[None]:
+    """A worker has no door of its own: its metrics stand at a port of this machine, if one is named."""
+    if port is None:
+        yield
+        return
+    server, thread = start_http_server(port, addr="127.0.0.1")
+    try:
+        yield
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
 
 
 def _serve_edge(settings: Settings, conninfo: str) -> None:
