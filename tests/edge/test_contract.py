@@ -84,8 +84,11 @@ def test_every_post_that_moves_money_demands_an_idempotency_key(document: dict[s
 def test_answers_are_what_the_document_says(alice: Client, document: dict[str, Any]) -> None:
     order = alice.sms(alice.order())
     alice.order(kind="rental", duration=4 * 3600)
+    assert alice.post("/exports", {"kind": "orders", "format": "csv"}).status_code == 202
+    alice.scoped("events:read")
     for path in (
         "/orders", "/orders/{order_id}", "/orders/{order_id}/messages", "/balance", "/statement", "/events", "/keys",
+        "/webhooks", "/notices", "/notifications", "/exports",
         "/catalog/countries", "/catalog/services", "/catalog/pools", "/catalog/offers",
     ):  # fmt: skip
         schema = document["paths"][API + path]["get"]["responses"]["200"]["content"]["application/json"][

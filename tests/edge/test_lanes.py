@@ -12,7 +12,7 @@ import pytest
 
 from onceline.core.db import Database, Transaction
 from onceline.core.errors import Busy, DatabaseAway, NotFound, OncelineError
-from onceline.edge import pool
+from onceline.edge import lanes, pool
 from onceline.edge.lanes import MOST, WIDTH, Lane
 from onceline.edge.pool import CommandPool
 
@@ -199,3 +199,41 @@ def test_who_gave_up_waiting_is_left_out(db: Database) -> None:
 
     run(db, story)
     assert "gone" not in [one for some in road.travelled for one in some]
+
+
+def test_what_is_handed_over_is_done_and_its_failure_hurts_nobody(db: Database) -> None:
+    def picky(_: Transaction, asked: Sequence[Any]) -> Sequence[Any]:
+        if "poison" in asked:
+            raise ValueError("poison")
+        return [Busy() if one == "busy" else one for one in asked]
+
+    road = Road(picky)
+
+    async def story(commands: CommandPool) -> None:
+        lane = Lane(commands, road)
+        for one in ("poison", "busy", "good"):
+            lane.hand(one)
+        road.go.set()
+        assert await lane.ask("asked") == "asked"
+
+    run(db, story)
+    assert {one for some in road.travelled for one in some} == {"poison", "busy", "good", "asked"}
+
+
+def test_a_flood_of_what_nobody_waits_for_is_left_to_the_sweeper(
+    db: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lanes, "MOST_HANDED", 3)
+    road = Road(doubled)
+
+    async def story(commands: CommandPool) -> None:
+        lane = Lane(commands, road)
+        hanging = await occupy(lane, road, [1, 2])
+        for one in range(10, 20):
+            lane.hand(one)
+        road.go.set()
+        await asyncio.gather(*hanging)
+        assert await lane.ask(9) == 18
+
+    run(db, story)
+    assert sorted(one for some in road.travelled for one in some) == [1, 2, 9, 10, 11, 12]

@@ -27,6 +27,8 @@ WIDTH = 2
 """Statements of one lane on their way at once: while one commits, the next one gathers."""
 MOST = 32
 """Asked for in one statement."""
+MOST_HANDED = 1000
+"""A flood that nobody waits for grows no further in memory."""
 
 
 class Lane(Generic[Ask, Answer]):
@@ -60,8 +62,9 @@ class Lane(Generic[Ask, Answer]):
             raise DatabaseAway from error
 
     def hand(self, one: Ask) -> None:
-        """For what nobody waits for, and somebody else finishes when it fails."""
-        self._enqueue(one).add_done_callback(_overlook)
+        """For what nobody waits for, and somebody else finishes when it fails, or when too much waits already."""
+        if len(self._waiting) < MOST_HANDED:
+            self._enqueue(one).add_done_callback(_overlook)
 
     def _enqueue(self, one: Ask) -> asyncio.Future[Answer]:
         future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()

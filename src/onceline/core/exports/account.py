@@ -202,25 +202,24 @@ def notice_settings(tx: Transaction, wanted: Wanted, _: Place | None) -> Step:
 
 def notifications(tx: Transaction, wanted: Wanted, at: Place | None) -> Step:
     """Of the side; those about the account as a whole stand beside the test side's, with no mode."""
-    params = {
-        "account": wanted.account,
-        "side": wanted.side,
-        "after": at[0] if at else 0,
-        "before": wanted.before,
-    }
-    rows = tx.all(_Q.notifications, {**params, "limit": sections.STEP_ROWS})
-    return Step([_plain(row) for row in rows], _after(rows))
+    return _listed(tx, _Q.notifications, wanted, at)
 
 
 def mails(tx: Transaction, wanted: Wanted, at: Place | None) -> Step:
     """What was mailed to the side's address, and what waits to be."""
+    return _listed(tx, _Q.mails, wanted, at)
+
+
+def _listed(tx: Transaction, statement: str, wanted: Wanted, at: Place | None) -> Step:
+    """Rows as they are, by a number of their own."""
     params = {
-        "side": wanted.side,
         "account": wanted.account,
+        "side": wanted.side,
         "after": at[0] if at else 0,
         "before": wanted.before,
+        "limit": sections.STEP_ROWS,
     }
-    rows = tx.all(_Q.mails, {**params, "limit": sections.STEP_ROWS})
+    rows = tx.all(statement, params)
     return Step([_plain(row) for row in rows], _after(rows))
 
 
