@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 
-from bench import allocation, costs, exports, history, messages, orders, otp, sockets
+from bench import allocation, costs, exports, history, ingest, messages, orders, otp, smpp, sockets
 from bench.rows import Row
 
 
@@ -30,6 +30,8 @@ PARTS = {
     "history": history.run,
     "orders": orders.run,
     "messages": messages.run,
+    "ingest": ingest.run,
+    "smpp": smpp.run,
     "sockets": sockets.run,
     "exports": exports.run,
     "costs": costs.run,

@@ -26,7 +26,7 @@ Heard = Callable[[Any], None]
 """Takes the event's fact."""
 
 
-class _Times:
+class Times:
     """When each code was sent, and how long it took to its owner."""
 
     def __init__(self) -> None:
@@ -62,8 +62,8 @@ async def _measure(
     served: House, channel: Callable[[House, str, Heard], AbstractAsyncContextManager[None]]
 ) -> list[float]:
     keys = served.accounts(ACCOUNTS)
-    numbers = [await _order(served, key, RATE * SECONDS // ACCOUNTS) for key in keys]
-    times = _Times()
+    numbers = [await order_numbers(served, key, RATE * SECONDS // ACCOUNTS) for key in keys]
+    times = Times()
     async with contextlib.AsyncExitStack() as listening:
         for key in keys:
             await listening.enter_async_context(channel(served, key, times.heard))
@@ -73,7 +73,7 @@ async def _measure(
     return list(times.took.values())
 
 
-async def _order(served: House, key: str, count: int) -> list[str]:
+async def order_numbers(served: House, key: str, count: int) -> list[str]:
     """The numbers of fresh orders."""
     reader, writer = await asyncio.open_connection("127.0.0.1", served.port)
     numbers: list[str] = []

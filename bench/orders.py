@@ -27,7 +27,7 @@ def run() -> Iterator[Row]:
     with house() as served:
         keys = [served.account(f"buyer {n}") for n in range(CONNECTIONS)]
         served.cli("sandbox", "numbers", "--country", "GB", "--count", "60000")
-        _prepare_limit(served)
+        make_yardstick(served)
         yield _placing(served, keys, [served.port])
         yield from _half_load(served, keys)
         yield _polling(served, keys)
@@ -39,7 +39,7 @@ def _placing(served: House, keys: list[str], ports: list[int]) -> Row:
     ratios, notes = [], []
     _place(ports, keys, 1.0)
     for _ in range(ROUNDS):
-        limit = _pgbench(served, CONNECTIONS, SECONDS)
+        limit = pgbench(served, CONNECTIONS, SECONDS)
         result = _place(ports, keys, SECONDS)
         assert not result.refused, f"{result.refused} orders were refused"
         ratios.append(result.rate / limit)
@@ -100,7 +100,7 @@ def _some_order(served: House, key: str) -> int:
     return int(row[0])
 
 
-def _prepare_limit(served: House) -> None:
+def make_yardstick(served: House) -> None:
     with psycopg.connect(served.conninfo, autocommit=True) as connection:
         connection.execute("create database yardstick")
     subprocess.run(
@@ -111,7 +111,7 @@ def _prepare_limit(served: House) -> None:
     )
 
 
-def _pgbench(served: House, clients: int, seconds: float) -> float:
+def pgbench(served: House, clients: int, seconds: float) -> float:
     done = subprocess.run(
         [
             served.program("pgbench"),

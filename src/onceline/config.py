@@ -42,6 +42,12 @@ class Settings(BaseSettings):
     )
     host: str = Field("127.0.0.1", description="Address to listen on.")
     port: int = Field(8000, ge=0, le=65535, description="Port to listen on.")
+    public_url: str | None = Field(
+        None,
+        pattern=r"^https?://[^/?#\s]+$",
+        description="How the outside reaches this installation, as in https://otp.example.com, without a path. Suppliers "
+        "sign the address that they call, so a wrong one makes their messages fail.",
+    )
     trusted_proxies: str = Field(
         "", description="Addresses of reverse proxies whose X-Forwarded-For is believed, separated by commas."
     )

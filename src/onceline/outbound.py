@@ -64,6 +64,10 @@ class OutboundFailed(Exception):
         self.detail = detail
 
 
+class NotReached(OutboundFailed):
+    """No connection came about, so the other side was asked nothing."""
+
+
 class Resolver(Protocol):
     async def resolve(self, host: str, port: int) -> list[str]:
         """The addresses of a name as text, all of them; OSError when there is none."""
@@ -105,9 +109,9 @@ async def _answers(resolver: Resolver, host: str, port: int) -> list[str]:
         async with asyncio.timeout(RESOLVE_S):
             found = await resolver.resolve(host, port)
     except (OSError, UnicodeError):  # a TimeoutError is an OSError
-        raise OutboundFailed("dns", f"The name {host} could not be resolved.") from None
+        raise NotReached("dns", f"The name {host} could not be resolved.") from None
     if not found:
-        raise OutboundFailed("dns", f"The name {host} has no address.")
+        raise NotReached("dns", f"The name {host} has no address.")
     return found
 
 
@@ -119,7 +123,7 @@ def _checked(answers: list[str], port: int, loopback: bool) -> list[str]:
         addresses = []
     fit = all(is_reachable(address, port, loopback) for address in addresses)
     if not addresses or len(answers) > MOST_ANSWERS or not fit:
-        raise OutboundFailed("refused_address", "The host does not lead to public addresses alone.")
+        raise NotReached("refused_address", "The host does not lead to public addresses alone.")
     return [str(address) for address in addresses]
 
 
@@ -157,9 +161,9 @@ class _Metered(httpcore.AsyncNetworkStream):
         try:
             inner = await self._inner.start_tls(ssl_context, server_hostname, timeout)
         except httpcore.ConnectTimeout:
-            raise OutboundFailed("timeout", "The TLS handshake took too long.") from None
+            raise NotReached("timeout", "The TLS handshake took too long.") from None
         except httpcore.ConnectError as fault:
-            raise OutboundFailed("tls", f"TLS failed: {_tls_fault(fault.__cause__)}.") from None
+            raise NotReached("tls", f"TLS failed: {_tls_fault(fault.__cause__)}.") from None
         except asyncio.CancelledError:  # the client closes what failed, not what was cut off
             await self._inner.aclose()
             raise
@@ -201,8 +205,8 @@ async def _dial_any(addresses: list[str], port: int) -> httpcore.AsyncNetworkStr
         except httpcore.ConnectError:
             reason = "connect"
     if reason == "timeout":
-        raise OutboundFailed("timeout", "The host did not take the connection in time.")
-    raise OutboundFailed("connect", "The host did not take the connection.")
+        raise NotReached("timeout", "The host did not take the connection in time.")
+    raise NotReached("connect", "The host did not take the connection.")
 
 
 async def _dial(address: str, port: int, seconds: float) -> httpcore.AsyncNetworkStream:
@@ -433,12 +437,19 @@ class ConfiguredDoor:
         return _trust(self._ca_file)
 
     def request(
-        self, method: str, url: str, headers: Mapping[str, str] | None = None, body: bytes = b""
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str] | None = None,
+        body: bytes = b"",
+        *,
+        most: int = MOST_CONFIGURED_BODY_BYTES,
     ) -> Reply:
-        """http and https. Raises OutboundRefused for another host, OutboundFailed for what went wrong on the way."""
+        """http and https; of the answer `most` bytes. Raises OutboundRefused for another host, NotReached when nothing was
+        asked, else OutboundFailed for what went wrong on the way."""
         found = parse(url)
         self._demand(found.host, found.port)
-        return asyncio.run(self._request(method, found, headers or {}, body))
+        return asyncio.run(self._request(method, found, headers or {}, body, most))
 
     def connect(self, host: str, port: int, timeout: float = CONNECT_S) -> socket.socket:
         """A plain TCP connection (SMTP, SMPP) with `timeout` set on it. Raises as `request` does."""
@@ -449,10 +460,12 @@ class ConfiguredDoor:
             raise OutboundFailed("dns", f"The name {host} could not be resolved.") from None
         return _first_connection(addresses[:MOST_ANSWERS], port, timeout)
 
-    async def _request(self, method: str, url: CustomerUrl, headers: Mapping[str, str], body: bytes) -> Reply:
-        network = _Network(self._addresses, MOST_HEAD_BYTES + 4 * MOST_CONFIGURED_BODY_BYTES)
+    async def _request(
+        self, method: str, url: CustomerUrl, headers: Mapping[str, str], body: bytes, most: int
+    ) -> Reply:
+        network = _Network(self._addresses, MOST_HEAD_BYTES + 4 * most)
         async with contextlib.aclosing(_Connections(network, self._trusted)) as connections:
-            return await _exchange(connections, method, url, headers, body, MOST_CONFIGURED_BODY_BYTES)
+            return await _exchange(connections, method, url, headers, body, most)
 
     async def _addresses(self, host: str, port: int) -> list[str]:
         self._demand(host, port)

@@ -21,13 +21,14 @@ from onceline.core.db import Database
 from onceline.edge.app import create_app
 from onceline.edge.hub import SEND_S
 from onceline.edge.server import EdgeServer, EdgeSocket
-from onceline.wiring import database, open_context, open_post, open_suppliers, prepare
+from onceline.suppliers.intake import DirectIntake
+from onceline.wiring import database, open_context, open_post, prepare
 from onceline.workers.run import run_until, workers
 
 _LOG = structlog.get_logger(__name__)
 _RESTART_S = 1.0
 _STOP_S = 20
-WORKER_CONNECTIONS = 8
+WORKER_CONNECTIONS = 12
 SWITCH_S = 0.0005
 """How long one thread may keep the others from the interpreter: the loop and the command threads hand over often."""
 FRAME_BYTES = 4096
@@ -66,7 +67,8 @@ def work(settings: Settings, *, with_parent: bool) -> None:
     """The workers, until SIGTERM or, with a parent, until it is gone."""
     stopping = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stopping.set())
+        # Not set here: the signal may come while this thread holds the event's own lock, for ever then.
+        signal.signal(number, lambda *_: threading.Thread(target=stopping.set).start())
     if with_parent:
         threading.Thread(target=_await_orphanhood, args=(stopping,), daemon=True).start()
     clock = SystemClock()
@@ -75,8 +77,12 @@ def work(settings: Settings, *, with_parent: bool) -> None:
         Database(conninfo, size=WORKER_CONNECTIONS, name="onceline-work") as db,
     ):
         context = open_context(db, settings, clock)
-        with closing(context.vault), figures(settings.work_metrics_port):
-            running = workers(db, context, open_suppliers(db, clock), open_post(settings), settings)
+        with (
+            closing(context.vault),
+            closing(DirectIntake(db, context)) as intake,
+            figures(settings.work_metrics_port),
+        ):
+            running = workers(db, context, intake, open_post(settings), settings)
             run_until(stopping, db, running)
 
 

@@ -21,8 +21,7 @@ from onceline.core.vault import FileKeyStore, KeyStore, KeyStoreRefused, Postgre
 from onceline.core.vault.master import write_once
 from onceline.core.vault.postgres import Beside, adopt, doors_running, server_of
 from onceline.post import FolderPost, Post, SmtpPost
-from onceline.suppliers.base import Supplier
-from onceline.suppliers.sandbox import stock, supplier
+from onceline.suppliers.sandbox import stock
 
 _MOVED = "moved-to-postgresql"
 """The file in a key folder that says so."""
@@ -111,11 +110,6 @@ def move_keys(db: Database, settings: Settings, url: str) -> int:
 def _beside(db: Database) -> Beside:
     with db.transaction() as tx:
         return Beside(server_of(tx), bool(access.accounts(tx, after="", limit=1).rows))
-
-
-def open_suppliers(db: Database, clock: Clock) -> dict[str, Supplier]:
-    """Every supplier by the name that pools know it by."""
-    return {supplier.NAME: supplier.Sandbox(db, clock)}
 
 
 def open_post(settings: Settings) -> Post:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from tests.laws.mutant import Mutant
 
 _HOUSE = "core/schema/0001_house.sql"
-_PLACING = "core/schema/0004_place_orders.sql"
+_PLACING = "core/schema/0012_asked_stock.sql"
+_TAKING = "core/schema/0004_place_orders.sql"
 _COMMANDS = "core/orders/commands.py"
 _MODEL = "core/orders/model.py"
 _CHANGES = "core/orders/changes.py"
@@ -59,31 +60,31 @@ _PLACING_GUARDS = (
     _g("a prohibited service is sold", _PLACING,
        "when wanted.prohibited then 'prohibited_service'", "when false then 'prohibited_service'",
        PLACE + "test_an_order_for_a_prohibited_service_is_refused"),
-    _g("a number that others are taking is waited for", _PLACING,
+    _g("a number that others are taking is waited for", _TAKING,
        "for no key update of n skip locked) free", "for no key update of n) free",
        RACES + "test_a_number_that_somebody_is_taking_is_not_waited_for"),
-    _g("a number in its cool-down is sold", _PLACING,
+    _g("a number in its cool-down is sold", _TAKING,
        "n.state = 'free' and n.available_at <= p_now", "n.state = 'free'",
        INVENTORY + "test_a_number_rests_before_somebody_else_gets_it"),
-    _g("a number that is leased or taken out is sold", _PLACING,
+    _g("a number that is leased or taken out is sold", _TAKING,
        "n.state = 'free' and n.available_at <= p_now", "n.available_at <= p_now",
        INVENTORY + "test_a_number_that_is_taken_out_is_never_given"),
-    _g("a burnt number is sold by the map at hand", _PLACING,
+    _g("a burnt number is sold by the map at hand", _TAKING,
        "leasable := chunk.free & ~chunk.burnt;", "leasable := chunk.free;",
        INVENTORY + "test_a_number_that_got_a_message_for_a_service_is_never_sold_for_it_again"),
-    _g("a burnt number is sold by the map looked at again", _PLACING,
+    _g("a burnt number is sold by the map looked at again", _TAKING,
        "look_at_chunk(chunk.id, p_now) & ~chunk.burnt", "look_at_chunk(chunk.id, p_now)",
        INVENTORY + "test_a_number_that_got_a_message_for_a_service_is_never_sold_for_it_again"),
-    _g("a side gets the same number for the same service again", _PLACING,
+    _g("a side gets the same number for the same service again", _TAKING,
        "where o.side_id = p_side and o.service_id = p_service)\n                for", "where false)\n                for",
        INVENTORY + "test_a_number_that_got_nothing_serves_others_but_never_the_same_side_for_that_service"),
-    _g("a number in use is taken again", _PLACING,
+    _g("a number in use is taken again", _TAKING,
        "n.state = 'free' and c.pool_id = p_pool", "c.pool_id = p_pool",
        INVENTORY + "test_a_number_in_use_is_not_taken_again"),
-    _g("a number is taken again after somebody else had it", _PLACING,
+    _g("a number is taken again after somebody else had it", _TAKING,
        "and p_side = (select o.side_id from orders o where o.id = n.holder)", "",
        INVENTORY + "test_a_number_that_somebody_else_had_since_is_not_taken_again"),
-    _g("a number is taken again for a service that it never had", _PLACING,
+    _g("a number is taken again for a service that it never had", _TAKING,
        "          and exists (select from orders_of_number(n.id) o where o.side_id = p_side and o.service_id = p_service)\n",
        "",
        INVENTORY + "test_a_number_for_another_service_is_not_taken_again"),

@@ -15,10 +15,11 @@ from tests.laws.guards_doors import DOORS
 from tests.laws.guards_exports import EXPORTS
 from tests.laws.guards_notices import NOTICES
 from tests.laws.guards_orders import ORDERS
+from tests.laws.guards_suppliers import SUPPLIERS
 from tests.laws.guards_webhooks import WEBHOOKS
 from tests.laws.mutant import Mutant, bench
 
-MUTANTS: tuple[Mutant, ...] = (*ORDERS, *CORE, *DOORS, *EXPORTS, *NOTICES, *WEBHOOKS)
+MUTANTS: tuple[Mutant, ...] = (*ORDERS, *CORE, *DOORS, *EXPORTS, *NOTICES, *WEBHOOKS, *SUPPLIERS)
 FASTEST = ("a message past the grace is shown", "a message after the end counts as in time")
 """Judged in every run of the tests: theirs need no database."""
 

@@ -172,7 +172,7 @@ def _message(
         kept = receive(
             tx,
             shop.context,
-            Inbound("storm", secrets.token_hex(8), number, "Service", text, shop.clock.now()),
+            Inbound("sandbox", secrets.token_hex(8), number, "Service", text, shop.clock.now()),
         )
     counts["messages"] += 1
     if dice.random() < 0.7:
@@ -274,7 +274,7 @@ def _canceller(shop: Shop, who: Customer, order: int) -> Callable[[], None]:
 def _arriver(shop: Shop, number: str) -> Callable[[], None]:
     def arrive() -> None:
         message = Inbound(
-            "storm", secrets.token_hex(8), number, "Service", "Your code is 482913", shop.clock.now()
+            "sandbox", secrets.token_hex(8), number, "Service", "Your code is 482913", shop.clock.now()
         )
         with shop.db.transaction() as tx:
             kept = receive(tx, shop.context, message)
@@ -499,7 +499,7 @@ def _let_come(shop: Shop, arrival: _Arrival) -> None:
     text = "Your code is 482913"
     with shop.db.transaction() as tx:
         message = Inbound(
-            "storm", secrets.token_hex(8), arrival.order.e164, "Service", text, arrival.received_at
+            "sandbox", secrets.token_hex(8), arrival.order.e164, "Service", text, arrival.received_at
         )
         kept = receive(tx, shop.context, message)
     arrival.kept_at = shop.clock.now()

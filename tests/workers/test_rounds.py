@@ -13,13 +13,16 @@ import pytest
 from onceline.config import Settings
 from onceline.core.db import Transaction
 from onceline.core.errors import Busy, DatabaseAway
+from onceline.core.inbox import store as inbox
 from onceline.core.inventory import store as inventory
 from onceline.core.orders import commands
 from onceline.core.orders import settle as settling
 from onceline.core.orders.context import Context
 from onceline.core.orders.model import Order
 from onceline.suppliers.base import Acquired, Call, NoNumbers, OutcomeUnknown, Supplier
-from onceline.wiring import open_post, open_suppliers
+from onceline.suppliers.intake import DirectIntake
+from onceline.suppliers.sandbox.supplier import Sandbox
+from onceline.wiring import open_post
 from onceline.workers.clock import Worker
 from onceline.workers.expire import expire_round
 from onceline.workers.retain import retain_round
@@ -86,7 +89,7 @@ def sweep(shop: Shop) -> int:
 
 
 def supply(shop: Shop, **suppliers: Supplier) -> int:
-    return supply_round(shop.db, shop.context, suppliers)
+    return sum(supply_round(shop.db, shop.context, name, one) for name, one in suppliers.items())
 
 
 def hold_number(shop: Shop, order: Order, work: Callable[[], object]) -> None:
@@ -190,7 +193,7 @@ def test_a_supplier_is_asked_and_its_number_reaches_the_order(shop: Shop, alice:
     supplier = Scripted(Acquired(numbers(1)[0], "23415"))
     order = shop.place(alice, pool="asked", network="23415")
     assert supply(shop, scripted=supplier) == 1
-    assert supplier.calls == [("acquire", Call(f"ol-{order.id}", "telegram", "GB", "23415", None))]
+    assert supplier.calls == [("acquire", Call(f"ol-{order.id}", "telegram", "GB", "23415", None, PRICE))]
     assert (shop.order(order).state, shop.order(order).e164) == ("waiting", numbers(1)[0])
     shop.wait(WINDOW_S + DRAIN_S)
     supply(shop, scripted=supplier)
@@ -220,16 +223,31 @@ def test_an_unknown_outcome_stays_held_and_is_asked_again_under_the_same_referen
     assert len({call.reference for _, call in supplier.calls}) == 1
 
 
-def test_one_suppliers_failure_does_not_delay_another(shop: Shop, alice: Customer) -> None:
+def test_a_supplier_that_is_not_there_keeps_its_calls_and_delays_no_other(
+    shop: Shop, alice: Customer
+) -> None:
     shop.pool("gone", PRICE, supplier="not-configured", asks=True, tells=True)
     lost, served = shop.place(alice, pool="gone"), shop.place(alice, pool="asked")
-    assert supply(shop, scripted=Scripted(Acquired(numbers(1)[0]))) == 2
+    assert supply(shop, scripted=Scripted(Acquired(numbers(1)[0]))) == 1
     assert (shop.order(lost).state, shop.order(served).state) == ("placing", "waiting")
+
+
+def test_what_came_to_ordered_numbers_is_swept_before_a_flood_to_others(shop: Shop, alice: Customer) -> None:
+    order = shop.place(alice)
+    idle = shop.rows(
+        "select e164 from numbers where state = 'free' and holder is null order by id limit %(n)s", n=60
+    )
+    for row in idle:
+        shop.keep(row.e164, "Your code is 111111")
+    awaited = shop.keep(order.e164, "Your code is 482913")
+    with shop.db.transaction() as tx:
+        assert inbox.oldest_stored(tx, 1) == [awaited.id]
+        assert len(inbox.oldest_stored(tx, 100)) == 61
 
 
 def test_the_sandbox_sends_what_is_due(shop: Shop, alice: Customer) -> None:
     order = shop.place(alice, "test-success")
-    supply(shop, **open_suppliers(shop.db, shop.clock))
+    supply(shop, sandbox=Sandbox(shop.db, shop.clock))
     assert sandbox_round(shop.db, shop.context) == 0
     shop.pass_time(1)
     assert sandbox_round(shop.db, shop.context) == 1
@@ -317,9 +335,8 @@ def test_all_clocks_run_together_until_they_are_told_to_stop(
     shop: Shop, alice: Customer, settings: Settings
 ) -> None:
     stopping = threading.Event()
-    clocks = workers(
-        shop.db, shop.context, open_suppliers(shop.db, shop.clock), open_post(settings), settings
-    )
+    intake = DirectIntake(shop.db, shop.context)
+    clocks = workers(shop.db, shop.context, intake, open_post(settings), settings)
     process = threading.Thread(target=run_until, args=(stopping, shop.db, clocks))
     process.start()
     try:

@@ -16,10 +16,10 @@ from onceline.core.access import commands as access
 from onceline.core.db import Database, Transaction
 from onceline.core.orders.commands import place_each
 from onceline.core.orders.context import Context
-from onceline.core.orders.settle import settle_each
+from onceline.core.orders.settle import receive_each, settle_each
 from onceline.core.orders.view import views_of
 from onceline.core.outbox import store as outbox
-from onceline.edge import handbook, problems, status, stream
+from onceline.edge import handbook, ingest, problems, status, stream
 from onceline.edge.api import account, catalog, events, exports, notices, orders, sandbox, webhooks
 from onceline.edge.contract import Door
 from onceline.edge.envelope import Envelope
@@ -27,9 +27,11 @@ from onceline.edge.gate import Gate
 from onceline.edge.hot import ShortWay
 from onceline.edge.house import House
 from onceline.edge.hub import Hub
+from onceline.edge.inlets import Inlets
 from onceline.edge.lanes import Lane
 from onceline.edge.live import live
 from onceline.edge.pool import CommandPool
+from onceline.edge.protocols import agent
 from onceline.edge.reading import found_each, opened_each
 from onceline.suppliers.sandbox.inlet import send_each
 
@@ -70,7 +72,7 @@ def create_app(settings: Settings, db: Database, context: Context) -> FastAPI:
     app.include_router(stream.routes)
     app.include_router(status.routes)
     app.include_router(handbook.routes)
-    app.router.routes.append(WebSocketRoute("/api/v1/live", live))
+    app.router.routes += [WebSocketRoute("/api/v1/live", live), *ingest.routes, agent.route(house)]
     problems.install(app)
     app.add_middleware(ShortWay, house=house)
     app.add_middleware(Envelope, log=log)
@@ -91,6 +93,7 @@ def _house(settings: Settings, db: Database, context: Context) -> House:
         ),
         polling=Lane(commands, lambda tx, asked: views_of(tx, context, asked)),
         sending=Lane(commands, lambda tx, asked: send_each(tx, context, asked)),
+        receiving=Lane(commands, lambda tx, asked: receive_each(tx, context, asked)),
         reading=Lane(commands, lambda tx, asked: found_each(tx, context, asked)),
         ticketing=Lane(commands, lambda tx, grants: access.issue_tickets(tx, grants, context.clock.now())),
         opening=Lane(commands, lambda tx, tickets: opened_each(tx, tickets, context.clock.now())),
@@ -99,6 +102,7 @@ def _house(settings: Settings, db: Database, context: Context) -> House:
         gate=Gate(
             rate=settings.requests_per_s, burst=settings.request_burst, enabled=settings.limits == "on"
         ),
+        inlets=Inlets(commands, context, settings.public_url),
     )
 
 
@@ -114,14 +118,16 @@ def _lifespan(house: House, log: AccessLog):  # type: ignore[no-untyped-def]  # 
         house.hub.attach(asyncio.get_running_loop())
         house.db.bell.listen(house.hub.hear)
         house.db.bell.listen(house.gate.hear)
+        house.db.bell.listen(house.inlets.hear)
         net = _Net(house)
-        poll = asyncio.create_task(house.hub.poll(net))
+        tasks = [asyncio.create_task(house.hub.poll(net)), asyncio.create_task(ingest.write_notes(house))]
         try:
             yield
         finally:
-            poll.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await poll
+            for task in tasks:
+                task.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await task
             net.close()
             house.commands.close()
             log.close()

@@ -12,6 +12,7 @@ from onceline.config import Settings
 from onceline.core.access.model import Grant
 from onceline.core.clock import Clock
 from onceline.core.db import Database
+from onceline.core.inbox.model import Inbound
 from onceline.core.inbox.store import Kept
 from onceline.core.orders.commands import Asking, Placed
 from onceline.core.orders.context import Context
@@ -20,9 +21,11 @@ from onceline.core.outbox.store import Ahead
 from onceline.edge.downloads import Downloads
 from onceline.edge.gate import Gate
 from onceline.edge.hub import Hub
+from onceline.edge.inlets import Inlets
 from onceline.edge.lanes import Lane
 from onceline.edge.pool import CommandPool
 from onceline.edge.reading import Found, Opened
+from onceline.suppliers.intake import Notebook
 from onceline.suppliers.sandbox.inlet import Sending
 
 
@@ -35,12 +38,15 @@ class House:
     placing: Lane[Asking, Placed]
     polling: Lane[OfSide, dict[str, Any]]
     sending: Lane[Sending, Kept]
+    receiving: Lane[Inbound, Kept]
     settling: Lane[int, None]
     reading: Lane[Ahead, Found]
     ticketing: Lane[Grant, str]
     opening: Lane[str, Opened]
     hub: Hub
     gate: Gate
+    inlets: Inlets
+    notes: Notebook = field(default_factory=Notebook)
     downloads: Downloads = field(default_factory=Downloads)
 
     @property

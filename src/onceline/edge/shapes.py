@@ -114,6 +114,7 @@ class Message(BaseModel):
     evidence: Evidence | None = Field(description="What says so.")
     received_at: str
     late: bool = Field(description="Found after the order had ended: shown, and free.")
+    incomplete: bool = Field(description="Parts of it have not come (yet): […] stands for them.")
     revision: int
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
 from functools import partial
 
 from onceline.config import Settings
@@ -14,15 +13,23 @@ from onceline.core.orders.changes import CALLS_WORD
 from onceline.core.orders.context import Context
 from onceline.outbound import CustomerDoor
 from onceline.post import Post
-from onceline.suppliers.base import Supplier
-from onceline.workers import expire, export, mail, notify, retain, sandbox, supply, sweep
+from onceline.suppliers.base import Surroundings
+from onceline.suppliers.intake import DirectIntake
+from onceline.suppliers.sandbox.supplier import NAME as SANDBOX
+from onceline.suppliers.sandbox.supplier import Sandbox
+from onceline.workers import expire, export, mail, notify, retain, sandbox, selftest, supply, sweep
 from onceline.workers.clock import Clockwork, Worker
 from onceline.workers.deliver import Deliverer
+from onceline.workers.hub_push import HubPusher
 from onceline.workers.mail import Mailer
+from onceline.workers.sessions import Sessions
+
+NOTES_S = 5.0
+"""How long what suppliers' devices said of themselves waits to be written."""
 
 
 def workers(
-    db: Database, context: Context, suppliers: Mapping[str, Supplier], post: Post, settings: Settings
+    db: Database, context: Context, intake: DirectIntake, post: Post, settings: Settings
 ) -> tuple[Clockwork, ...]:
     return (
         Worker(
@@ -32,7 +39,7 @@ def workers(
         Worker(
             "supply",
             supply.INTERVAL_S,
-            partial(supply.supply_round, db, context, suppliers),
+            partial(supply.supply_round, db, context, SANDBOX, Sandbox(db, context.clock)),
             wake_word=CALLS_WORD,
             full_round=supply.BATCH,
         ),
@@ -62,6 +69,15 @@ def workers(
             retain.INTERVAL_S,
             partial(retain.retain_round, db, context, settings.logs, settings.access_log_days),
         ),
+        Worker("notes", NOTES_S, intake.flush),
+        Worker(
+            "selftest",
+            selftest.INTERVAL_S,
+            partial(selftest.selftest_round, Surroundings(db, context, intake), settings.public_url),
+            full_round=selftest.BATCH,
+        ),
+        Sessions(Surroundings(db, context, intake), settings.public_url),
+        HubPusher(db, context),
         Deliverer(db, context, partial(CustomerDoor, loopback=settings.webhook_loopback)),
     )
 

@@ -1,8 +1,8 @@
-"""Tells suppliers what their outbox holds, outside of any transaction, and records what they answered."""
+"""Tells a supplier what its outbox holds, outside of any transaction, and records what it answered."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 
 import structlog
 
@@ -16,20 +16,27 @@ from onceline.suppliers.base import Acquired, Call, NoNumbers, OutcomeUnknown, S
 _LOG = structlog.get_logger(__name__)
 BATCH = 20
 INTERVAL_S = 0.5
+AT_ONCE = 8
+"""Calls to one supplier under way."""
 
 
-def supply_round(db: Database, context: Context, suppliers: Mapping[str, Supplier]) -> int:
+def supply_round(db: Database, context: Context, name: str, supplier: Supplier) -> int:
+    """Calls of different orders side by side: one that the supplier lets wait delays no other."""
     with db.transaction() as tx:
-        due = supply.due_calls(tx, context, limit=BATCH)
-    for call in due:
-        _make(db, context, suppliers, call)
+        due = supply.due_calls(tx, context, name, limit=BATCH)
+    if len(due) == 1:
+        _make(db, context, supplier, due[0])
+    elif due:
+        with ThreadPoolExecutor(AT_ONCE, thread_name_prefix=f"supply-{name}") as threads:
+            for done in [threads.submit(_make, db, context, supplier, call) for call in due]:
+                done.result()
     return len(due)
 
 
-def _make(db: Database, context: Context, suppliers: Mapping[str, Supplier], call: DueCall) -> None:
-    """A supplier that answers nonsense, or is not configured, is asked again later: nothing is known for certain."""
+def _make(db: Database, context: Context, supplier: Supplier, call: DueCall) -> None:
+    """A supplier that answers nonsense is asked again later: nothing is known for certain."""
     try:
-        answer = _ask(suppliers[call.supplier], call)
+        answer = _ask(supplier, call)
     except NoNumbers:
         with db.transaction() as tx:
             supply.refused(tx, context, call)
@@ -60,7 +67,9 @@ def _retry(db: Database, context: Context, call: DueCall) -> None:
 
 def _ask(supplier: Supplier, call: DueCall) -> Acquired | None:
     order = call.order
-    wanted = Call(call.reference, order.service, order.country, order.network or None, order.e164)
+    wanted = Call(
+        call.reference, order.service, order.country, order.network or None, order.e164, order.price
+    )
     match call.verb:
         case "acquire":
             return supplier.acquire(wanted)

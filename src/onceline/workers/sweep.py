@@ -21,7 +21,7 @@ def sweep_round(db: Database, context: Context) -> int:
     """Returns how many messages were settled or set back."""
     with db.transaction() as tx:
         for group in inbox.old_part_groups(tx, context.clock.now(), BATCH):
-            inbox.join_parts(tx, context.vault, group, give_up=True)
+            inbox.give_up_parts(tx, context.vault, group)
     with db.transaction() as tx:
         stored = inbox.oldest_stored(tx, BATCH)
     return sum(_settle(db, context, stored[at : at + TOGETHER]) for at in range(0, len(stored), TOGETHER))

@@ -147,6 +147,16 @@ LEFT_OUT = {
         "state": "shown ones are in messages, withheld ones are counted in the order",
         "payload": "sealed with the day's key, before it is anybody's",
     },
+    "hubs": {
+        "side_id": INSIDE, "sealed": "a secret of the other hub's making, which has it", "key_hash": "a secret's fingerprint",
+    },
+    "hub_pushes": dict.fromkeys(("message_id", "side_id", "order_id"), "what a hub has yet to hear: gone within the hour"),
+    "hub_cancels": dict.fromkeys(("order_id", "side_id"), "what the hub asked for, done within two minutes"),
+    "purchases": dict.fromkeys(
+        ("reference", "state", "supplier_order_id", "number", "network", "service", "country", "asked_at", "polled_at", "ends_at",
+         "heard", "heard_sealed", "heard_kept"),
+        "the house's dealings with a supplier; the order has all of it that is its owner's",
+    ),
     "export_pieces": {"sealed": "the files themselves: copies of what is here"},
     "webhooks": {"noticed": DERIVED},
     "webhook_secrets": {"sealed": "a secret is shown once", "serial": DERIVED},

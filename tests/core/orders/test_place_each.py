@@ -175,7 +175,7 @@ def test_statements_of_many_sides_against_each_other_and_against_messages_never_
                 time.sleep(0.01)
                 continue
             message = Inbound(
-                "crowd",
+                "sandbox",
                 secrets.token_hex(8),
                 dice.choice(numbers),
                 "Telegram",

@@ -23,7 +23,7 @@ def alice(shop: Shop) -> Customer:
 
 
 def tell(shop: Shop) -> None:
-    supply_round(shop.db, shop.context, {supplier.NAME: Sandbox(shop.db, shop.clock)})
+    supply_round(shop.db, shop.context, supplier.NAME, Sandbox(shop.db, shop.clock))
 
 
 def codes_after(shop: Shop, order: Order, seconds: float) -> list[str]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 
@@ -15,6 +17,8 @@ USUAL_WINDOW_S = 1200
 """The window that the seed data's seconds are a multiple of; the database keeps the factor, so that an operator's
 shorter window shortens the longer ones too."""
 RECORD_DAYS = 7
+ASKED_STOCK_FOR = timedelta(seconds=60)
+"""How long a supplier's word about its stock is good; `has_asked_stock` of the schema says the same."""
 _SERVICES_AT_ONCE = 100
 
 
@@ -61,6 +65,8 @@ class Offer:
         return cls(service, country, pool, amount, stock, rate, record.median_s if record else None)
 
 
+_Place = tuple[str, str, int, int]
+"""Country, pool's slug and id, numbers that are left."""
 OfferCursor = tuple[str, str, str]
 """Service, country and pool of the last offer seen."""
 
@@ -141,6 +147,20 @@ def set_price(
     )
 
 
+def set_prices(tx: Transaction, pool: str, amounts: Mapping[tuple[str, str], int]) -> int:
+    """Activation prices in micro-units by country and service, in one statement; returns how many changed."""
+    places = list(amounts)
+    return tx.run(
+        _Q.set_prices,
+        {
+            "pool": pool,
+            "countries": [country for country, _ in places],
+            "services": [service for _, service in places],
+            "amounts": [amounts[place] for place in places],
+        },
+    )
+
+
 def countries(tx: Transaction, *, after: str, limit: int) -> list[Row]:
     return tx.all(_Q.countries, {"after": after, "limit": limit})
 
@@ -165,10 +185,10 @@ def offers(
     tx: Transaction, wanted: OfferFilter, *, after: OfferCursor, limit: int, now: datetime
 ) -> list[Offer]:
     """What is leasable now, by service, country and pool; only what has a price and stock."""
-    stock = _Stock(tx.all(_Q.leasable, {**asdict(wanted), "now": now}))
+    stock = _Stock(tx.all(_Q.leasable, {**asdict(wanted), "now": now}), _asked_pools(tx, wanted, now))
     found: list[Offer] = []
     from_slug: str | None = after[0]
-    while stock.places and from_slug is not None and len(found) < limit:
+    while (stock.places or stock.asked) and from_slug is not None and len(found) < limit:
         batch = tx.all(
             _Q.orderable,
             {
@@ -183,10 +203,18 @@ def offers(
     return found
 
 
-class _Stock:
-    """What is free per pool and country, less what is burnt for a service."""
+def _asked_pools(tx: Transaction, wanted: OfferFilter, now: datetime) -> list[int]:
+    """A supplier that has to be asked first does not say of which network its numbers are."""
+    if wanted.network is not None:
+        return []
+    return [row.id for row in tx.all(_Q.asked_pools, {**asdict(wanted), "said_after": now - ASKED_STOCK_FOR})]
 
-    def __init__(self, rows: list[Row]) -> None:
+
+class _Stock:
+    """What is free per pool and country, less what is burnt for a service; and the pools to be asked for more."""
+
+    def __init__(self, rows: list[Row], asked: list[int]) -> None:
+        self.asked = asked
         self.places = sorted(
             (row.country, row.pool, row.pool_id, row.n) for row in rows if row.service_id is None
         )
@@ -213,11 +241,15 @@ def _offers_of(
     records = {
         (row.pool_id, row.service_id, row.country): row for row in tx.all(_Q.records, {"services": ids})
     }
+    asked = _asked_stock(tx, stock.asked, ids, wanted.country)
     found: list[Offer] = []
     for service in services:
-        for country, pool, pool_id, free in stock.places:
+        own = (
+            (country, pool, pool_id, stock.left(pool_id, country, service.id, free))
+            for country, pool, pool_id, free in stock.places
+        )
+        for country, pool, pool_id, left in sorted([*own, *asked[service.id]]):
             amount = prices.price(pool_id, service.id, service.category, country)
-            left = stock.left(pool_id, country, service.id, free)
             seen = service.slug == after[0] and (country, pool) <= after[1:]
             if amount is None or left <= 0 or seen:
                 continue
@@ -226,6 +258,17 @@ def _offers_of(
             if len(found) == limit:
                 return found
     return found
+
+
+def _asked_stock(
+    tx: Transaction, pools: list[int], services: list[int], country: str | None
+) -> dict[int, list[_Place]]:
+    """By service: what the suppliers of these pools say."""
+    said = defaultdict[int, list[_Place]](list)
+    if pools:
+        for row in tx.all(_Q.asked_stock, {"services": services, "pools": pools, "country": country}):
+            said[row.service_id].append((row.country, row.pool, row.pool_id, row.count))
+    return said
 
 
 def record_offers(tx: Transaction, now: datetime) -> int:

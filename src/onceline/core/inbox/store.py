@@ -10,12 +10,12 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from onceline.core.db import Answer, Row, Transaction, load_queries
 from onceline.core.errors import Erased
-from onceline.core.inbox.join import join
-from onceline.core.inbox.model import LONGEST_SENDER, LONGEST_TEXT, Inbound
+from onceline.core.inbox.join import join, read_all
+from onceline.core.inbox.model import LONGEST_SENDER, LONGEST_TEXT, Encoded, Inbound
 from onceline.core.vault import Place, Vault, intake_key
 from onceline.core.vault.vault import Forged
 
@@ -28,18 +28,45 @@ MOST_ATTEMPTS = 5
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """`is_new` is False for a duplicate, which changes nothing."""
+    """`is_new` is False for a duplicate, which changes nothing. `is_leased`: somebody waits for it; False for a duplicate.
+
+    `number` is None when it is not ours, or not that supplier's.
+    """
 
     id: int
     number: int | None
     is_new: bool
+    is_leased: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Content:
+    """`piece`: a text, or octets that nobody has decoded yet. `incomplete`: a part of it never came."""
+
     number: str
     sender: str
-    text: str
+    piece: str | Encoded
+    incomplete: bool = False
+    waited_s: float = 0.0
+
+    @property
+    def text(self) -> str:
+        return read_all([self.piece])[:LONGEST_TEXT]
+
+
+@dataclass(frozen=True, slots=True)
+class Assembly:
+    """Parts of one split message that one order (or nobody) is to get, oldest first, and what they say together."""
+
+    rows: Sequence[Row]
+    spares: Sequence[Row]
+    content: Content
+    is_whole: bool
+
+    @property
+    def shown_as(self) -> int | None:
+        """The message as which some of them were shown before the others came."""
+        return next((row.shown_as for row in self.rows if row.shown_as is not None), None)
 
 
 class Decision(NamedTuple):
@@ -75,7 +102,7 @@ def keep(tx: Transaction, vault: Vault, messages: Sequence[Inbound]) -> list[Kep
     for name in names:
         row = new.pop(name, None)  # of two equal ones the first is new
         found = row or known[name]
-        kept.append(Kept(found.id, found.number_id, is_new=row is not None))
+        kept.append(Kept(found.id, found.number_id, row is not None, found.is_leased))
     return kept
 
 
@@ -85,7 +112,7 @@ def read(vault: Vault, row: Row) -> Content | None:
         packed = vault.open(row.intake_key, row.payload, _place(row.supplier, row.supplier_message_id))
     except (Erased, Forged):
         return None
-    return Content(**json.loads(packed))
+    return _unpacked(json.loads(packed))
 
 
 def ask_locked(tx: Transaction, messages: Sequence[int]) -> Answer:
@@ -111,27 +138,58 @@ def decide(tx: Transaction, decisions: Sequence[Decision]) -> None:
         tx.send(_Q.decide, {"ids": messages, "states": states, "keep_payload": keep_payload})
 
 
-def join_parts(tx: Transaction, vault: Vault, group: bytes, *, give_up: bool = False) -> int | None:
-    """When a split message is whole, store it in its last part's row and return that row's number or None."""
-    rows = tx.all(_Q.parts, {"group": group})
-    if not rows:
+def assemble(tx: Transaction, vault: Vault, group: bytes) -> Assembly | None:
+    """What came of a split message, its rows locked; None when nothing of it waits, or can be read."""
+    waiting = tx.all(_Q.parts, {"group": group})
+    rows = [row for row in waiting if row.holder == waiting[-1].holder]  # no other lessee's
+    read_rows = [(row, read(vault, row)) for row in rows]
+    decide(tx, [Decision(row.id, "unreadable") for row, content in read_rows if content is None])
+    taken: dict[int, tuple[Row, Content]] = {}
+    spares = []
+    for row, content in read_rows:
+        if content is None:
+            continue
+        first = taken.setdefault(row.part_index, (row, content))
+        if first[0] is not row and first[1].piece == content.piece:
+            spares.append(row)  # the network sent the same part again; another text is another message's
+    if not taken:
         return None
-    contents = {row.part_index: content for row in rows if (content := read(vault, row))}
-    if not contents:
-        decide(tx, [Decision(row.id, "unreadable") for row in rows])
-        return None
-    text = join(
-        {index: content.text for index, content in contents.items()}, rows[-1].part_total, give_up=give_up
+    total = waiting[-1].part_total
+    pieces = {index: content.piece for index, (_, content) in taken.items()}
+    is_whole = len(pieces) == total
+    text = join(pieces, total, give_up=True) or ""
+    one = next(iter(taken.values()))[1]
+    waited_s = max(content.waited_s for _, content in taken.values())
+    whole = Content(one.number, one.sender, text[:LONGEST_TEXT], not is_whole, waited_s)
+    return Assembly(
+        sorted((row for row, _ in taken.values()), key=lambda row: row.id), spares, whole, is_whole
     )
-    if text is None:
-        return None
-    last = rows[-1]
-    decide(tx, [Decision(row.id, "joined") for row in rows[:-1]])
-    first = next(iter(contents.values()))
-    whole = _pack(Content(first.number, first.sender, text[:LONGEST_TEXT]))
-    sealed = vault.seal(last.intake_key, whole, _place(last.supplier, last.supplier_message_id))
-    tx.run(_Q.store_joined, {"id": last.id, "payload": sealed})
-    return int(last.id)
+
+
+def store_joined(tx: Transaction, vault: Vault, joined: Assembly) -> Row:
+    """The message takes the place of its last part; returns that row."""
+    last = joined.rows[-1]
+    decide(tx, [Decision(row.id, "joined") for row in (*joined.rows[:-1], *joined.spares)])
+    sealed = vault.seal(
+        last.intake_key, _pack(joined.content), _place(last.supplier, last.supplier_message_id)
+    )
+    tx.run(_Q.store_joined, {"id": last.id, "payload": sealed, "shown_as": joined.shown_as})
+    return last
+
+
+def note_shown(tx: Transaction, parts: Assembly, message: int) -> None:
+    tx.run(_Q.note_shown, {"ids": [row.id for row in parts.rows], "shown_as": message})
+
+
+def give_up_parts(tx: Transaction, vault: Vault, group: bytes) -> None:
+    """The other parts never came: store what there is, its gaps marked."""
+    if found := assemble(tx, vault, group):
+        store_joined(tx, vault, found)
+
+
+def adopt(tx: Transaction, number: int, since: datetime) -> int:
+    """Messages that came before we knew the number are those of the order that it was leased to since."""
+    return tx.run(_Q.adopt, {"number": number, "since": since})
 
 
 def old_part_groups(tx: Transaction, now: datetime, limit: int) -> list[bytes]:
@@ -157,7 +215,9 @@ def _place(supplier: str, supplier_message_id: str) -> Place:
 
 
 def _payload(vault: Vault, message: Inbound) -> bytes:
-    content = Content(message.number, message.sender[:LONGEST_SENDER], message.text[:LONGEST_TEXT])
+    content = Content(
+        message.number, message.sender[:LONGEST_SENDER], _cut(message.text), waited_s=message.waited_s
+    )
     place = _place(message.supplier, message.supplier_message_id)
     return vault.seal(intake_key(message.received_at), _pack(content), place)
 
@@ -166,9 +226,31 @@ def _named(row: Row) -> tuple[str, str]:
     return row.supplier, row.supplier_message_id
 
 
+def _cut(text: str | Encoded) -> str | Encoded:
+    return (
+        text[:LONGEST_TEXT] if isinstance(text, str) else Encoded(text.data[: 2 * LONGEST_TEXT], text.coding)
+    )
+
+
 def _pack(content: Content) -> bytes:
     """ASCII JSON: lone surrogates and NUL survive as escapes."""
-    return json.dumps({"number": content.number, "sender": content.sender, "text": content.text}).encode()
+    piece = content.piece
+    packed: dict[str, object] = {"number": content.number, "sender": content.sender}
+    packed |= (
+        {"text": piece} if isinstance(piece, str) else {"data": piece.data.hex(), "coding": piece.coding}
+    )
+    if content.incomplete:
+        packed["incomplete"] = True
+    if content.waited_s:
+        packed["waited_s"] = content.waited_s
+    return json.dumps(packed).encode()
+
+
+def _unpacked(packed: dict[str, Any]) -> Content:
+    data = packed.get("data")
+    piece = packed["text"] if data is None else Encoded(bytes.fromhex(data), packed["coding"])
+    rest = {name: packed[name] for name in ("incomplete", "waited_s") if name in packed}
+    return Content(packed["number"], packed["sender"], piece, **rest)
 
 
 def _part_group(message: Inbound) -> bytes | None:

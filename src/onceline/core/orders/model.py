@@ -185,6 +185,12 @@ def show(order: Order, *, received_at: datetime, has_code: bool, late: bool) -> 
     return Change(after, movement, events, carries_message=True)
 
 
+def complete(order: Order) -> Change:
+    """The rest of a message that was shown early, when only a part of it had come; its money was decided then."""
+    after = replace(order, revision=order.revision + 1)
+    return Change(after, Movement(events=1), ("order.message_completed",))
+
+
 def withhold(order: Order) -> Change:
     """A message that must not be shown: only its existence is counted."""
     after = replace(order, withheld=min(order.withheld + 1, MOST_WITHHELD), revision=order.revision + 1)

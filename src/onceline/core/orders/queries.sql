@@ -80,6 +80,8 @@ insert into messages (id, order_id, received_at, sealed, has_code, late, revisio
 select *
 from unnest(%(ids)s::bigint[], %(orders)s::integer[], %(received_at)s::timestamptz[], %(sealed)s::bytea[],
             %(has_code)s::boolean[], %(late)s::boolean[], %(revisions)s::integer[])
+on conflict (id) do update
+set sealed = excluded.sealed, has_code = excluded.has_code, revision = excluded.revision
 
 -- name: messages
 -- An order's messages, oldest first. Index messages_by_order.
@@ -117,13 +119,15 @@ limit %(limit)s
 insert into supplier_calls (order_id, verb, next_at, made_at) values (%(order)s, %(verb)s, %(now)s, %(now)s)
 
 -- name: due_calls
--- The oldest unanswered call of each order, leased to the caller until next_at. Index supplier_calls_due.
+-- The oldest unanswered call of each order of a supplier, leased to the caller until next_at. Index supplier_calls_due.
 update supplier_calls
 set next_at = %(lease_until)s, attempts = attempts + 1
 where id in (
     select c.id
     from supplier_calls c
-    where c.next_at <= %(now)s and (%(order)s::integer is null or c.order_id = %(order)s)
+    where c.next_at <= %(now)s
+      and exists (select from orders o join pools p on p.id = o.pool_id
+                  where o.id = c.order_id and p.supplier = %(supplier)s)
       and not exists (select from supplier_calls e where e.order_id = c.order_id and e.id < c.id)
     order by c.next_at
     limit %(limit)s
@@ -169,6 +173,3 @@ cross join lateral (
     limit 1
 ) owner
 where n.e164 = any(%(numbers)s)
-
--- name: pool_suppliers
-select slug, supplier from pools

@@ -10,11 +10,13 @@ order settles what is stored for its number first, so nothing that reached us in
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
 
 from onceline.core.db import Row, Transaction
 from onceline.core.inbox import store as inbox
+from onceline.core.inbox.join import MISSING
 from onceline.core.inbox.match import (
     ALL_MESSAGES,
     ANY_OTHER,
@@ -27,14 +29,17 @@ from onceline.core.inbox.match import (
 from onceline.core.inbox.model import Inbound
 from onceline.core.inbox.otp import Code, find_code
 from onceline.core.inbox.recognise import Recognition, recognise
-from onceline.core.inbox.store import Content, Decision, Kept
+from onceline.core.inbox.store import Assembly, Content, Decision, Kept
 from onceline.core.inventory import store as inventory
 from onceline.core.orders import model, store
 from onceline.core.orders.changes import Step, apply_each
 from onceline.core.orders.context import Context
 from onceline.core.orders.model import Change, Order
 from onceline.core.orders.store import Message, MessageContent
+from onceline.core.selftests import commands as selftests
 
+_SPOOL_SLACK = timedelta(minutes=1)
+"""Less than any cool-down: who had a number a minute ago has it still, or nobody has."""
 _MOST_PAGES = 100
 """Of stored messages, read before an order ends; a flood beyond that waits for the sweeper."""
 
@@ -59,18 +64,12 @@ def settle_each(tx: Transaction, context: Context, messages: Sequence[int]) -> N
     asked, asked_holders = inbox.ask_locked(tx, messages), store.ask_holders(tx, messages)
     rows, holders = asked.all(), store.told(asked_holders)
     outcome, shared = _Outcome(), defaultdict[int, list[_Reading]](list)
-    for row in rows:
-        if row.state == "stored":
-            reading = _read(context, row, holders.get(row.holder), outcome)
-            if reading is not None and reading.found.order is not None:
-                shared[reading.found.order].append(reading)
+    for reading in _readings(tx, context, rows, holders, outcome):
+        if reading.found.order is not None:
+            shared[reading.found.order].append(reading)
     for order, readings in shared.items():
         _hand_over(context, holders[order], readings, outcome)
     outcome.write(tx, context)
-    groups = {bytes(row.part_group): None for row in rows if row.state == "part"}
-    whole = [inbox.join_parts(tx, context.vault, group) for group in groups]
-    if joined := [message for message in whole if message is not None]:
-        settle_each(tx, context, joined)
 
 
 def settle_order(tx: Transaction, context: Context, order: Order) -> bool:
@@ -80,14 +79,14 @@ def settle_order(tx: Transaction, context: Context, order: Order) -> bool:
     """
     if order.number_id is None:
         return False
-    readings, outcome, last = [], _Outcome(), 0
+    ours, outcome, last = [], _Outcome(), 0
     for _ in range(_MOST_PAGES):
         stored = inbox.stored_for(tx, order.number_id, after=last)
         if not stored:
             break
-        ours = [row for row in stored if row.holder == order.id]
-        readings += [reading for row in ours if (reading := _read(context, row, order, outcome))]
+        ours += [row for row in stored if row.holder == order.id]
         last = stored[-1].id
+    readings = _readings(tx, context, ours, {order.id: order}, outcome)
     covered = [reading for reading in readings if reading.found.order == order.id]
     _hand_over(context, order, covered, outcome)
     outcome.write(tx, context)
@@ -116,29 +115,94 @@ class _Outcome:
 
 @dataclass(frozen=True, slots=True)
 class _Reading:
-    """A kept message with all that can be said of it before anything is written."""
+    """A kept message with all that can be said of it before anything is written.
+
+    `shown_as`: the message as which parts of it were shown already. `is_early`: it is such a part itself, and the others are
+    still to come.
+    """
 
     row: Row
     content: Content
     found: Match
     recognition: Recognition | None
     code: Code | None
+    shown_as: int | None = None
+    is_early: bool = False
 
     @property
     def recognised(self) -> str | None:
         return confident_service(self.recognition)
 
 
-def _read(context: Context, row: Row, holder: Order | None, outcome: _Outcome) -> _Reading | None:
-    """What a message says. What no order gets is decided here: without a number, no longer readable, nobody's."""
+def _readings(
+    tx: Transaction, context: Context, rows: Sequence[Row], holders: Mapping[int, Order], outcome: _Outcome
+) -> list[_Reading]:
+    """What can be read by now, in the order of its coming: whole messages, and parts that bring their code early."""
+    readings = [
+        _read(tx, context, row, inbox.read(context.vault, row), holders.get(row.holder), outcome)
+        for row in rows
+        if row.state == "stored"
+    ]
+    for group in {bytes(row.part_group): None for row in rows if row.state == "part"}:
+        parts = inbox.assemble(tx, context.vault, group)
+        if parts and parts.is_whole:
+            whole = inbox.store_joined(tx, context.vault, parts)
+            found = _read(tx, context, whole, parts.content, holders.get(whole.holder), outcome)
+            readings.append(replace(found, shown_as=parts.shown_as) if found else None)
+        elif parts and parts.shown_as is None:
+            readings.append(_read_early(tx, context, parts, holders))
+    return sorted(filter(None, readings), key=lambda reading: reading.row.id)
+
+
+def _read_early(
+    tx: Transaction, context: Context, parts: Assembly, holders: Mapping[int, Order]
+) -> _Reading | None:
+    """The code is nearly always in the part that came: nobody waits for the rest, if it cannot go on there."""
+    first = parts.rows[0]
+    holder = holders.get(first.holder)
+    if holder is None or not holder.is_live:
+        return None
+    reading = _reading(context, first, parts.content, holder)
+    text = parts.content.text
+    if reading.code is None or reading.found.late:
+        return None
+    if text[reading.code.end :].startswith(MISSING) or text[: reading.code.start].endswith(MISSING):
+        return None
+    inbox.note_shown(tx, parts, first.id)
+    return replace(reading, is_early=True)
+
+
+def _read(
+    tx: Transaction,
+    context: Context,
+    row: Row,
+    content: Content | None,
+    holder: Order | None,
+    outcome: _Outcome,
+) -> _Reading | None:
+    """What a message says. What no order gets is decided here: without a number, no longer readable, our own, nobody's."""
     if row.number_id is None:
         outcome.decisions.append(Decision(row.id, "unowned", keep_payload=True))
         return None
-    content = inbox.read(context.vault, row)
     if content is None:
         outcome.decisions.append(Decision(row.id, "unreadable"))
         return None
-    recognition = recognise(content.sender, content.text, context.book, row.country)
+    if selftests.arrived(tx, content.number, content.text, row.received_at):
+        outcome.decisions.append(Decision(row.id, Verdict.COUNT.value))
+        return None
+    reading = _reading(context, row, content, holder)
+    if reading.found.order is None:
+        # Nobody may read it, but the number is known to the service from now on (promise P6).
+        outcome.burnt |= _pairs(row.number_id, {reading.recognised}, context)
+        outcome.decisions.append(Decision(row.id, reading.found.verdict.value))
+    return reading
+
+
+def _reading(context: Context, row: Row, content: Content, holder: Order | None) -> _Reading:
+    text = content.text
+    if holder and _came_before(content, row, holder):
+        holder = None
+    recognition = recognise(content.sender, text, context.book, row.country)
     found = match(
         row.received_at,
         recognition,
@@ -147,13 +211,14 @@ def _read(context: Context, row: Row, holder: Order | None, outcome: _Outcome) -
         context.terms.effective_grace_s,
         context.book.related,
     )
-    code = find_code(content.text, content.sender) if found.verdict is Verdict.SHOW else None
-    reading = _Reading(row, content, found, recognition, code)
-    if found.order is None:
-        # Nobody may read it, but the number is known to the service from now on (promise P6).
-        outcome.burnt |= _pairs(row.number_id, {reading.recognised}, context)
-        outcome.decisions.append(Decision(row.id, found.verdict.value))
-    return reading
+    code = find_code(text, content.sender) if found.verdict is Verdict.SHOW else None
+    return _Reading(row, content, found, recognition, code, row.shown_as)
+
+
+def _came_before(content: Content, row: Row, holder: Order) -> bool:
+    """It lay in a spool since before this order began: it is for whoever had the number then (promise P6)."""
+    waited = timedelta(seconds=content.waited_s)
+    return waited > _SPOOL_SLACK and row.received_at - waited < holder.created_at
 
 
 def _hand_over(context: Context, order: Order, readings: Sequence[_Reading], outcome: _Outcome) -> None:
@@ -166,14 +231,21 @@ def _hand_over(context: Context, order: Order, readings: Sequence[_Reading], out
 
 
 def _decide(order: Order, reading: _Reading, outcome: _Outcome) -> Change:
-    """Show or withhold one message; returns what that does to the order."""
+    """Show or withhold one message, or complete one that was shown early; returns what that does to the order."""
     row, verdict = reading.row, reading.found.verdict
-    outcome.decisions.append(Decision(row.id, verdict.value, keep_payload=verdict is Verdict.WITHHOLD))
-    if verdict is Verdict.WITHHOLD:
+    shown = verdict is Verdict.SHOW
+    if not reading.is_early:
+        state = "joined" if shown and reading.shown_as else verdict.value
+        outcome.decisions.append(Decision(row.id, state, keep_payload=verdict is Verdict.WITHHOLD))
+    if not shown:
         return model.withhold(order)
     late = reading.found.late
-    change = model.show(order, received_at=row.received_at, has_code=reading.code is not None, late=late)
-    message = Message(row.id, order.id, row.received_at, late, change.order.revision, _content(reading))
+    if reading.shown_as:
+        change = model.complete(order)
+    else:
+        change = model.show(order, received_at=row.received_at, has_code=reading.code is not None, late=late)
+    number = reading.shown_as or row.id
+    message = Message(number, order.id, row.received_at, late, change.order.revision, _content(reading))
     outcome.messages.append((order.account, message))
     return change
 
@@ -183,6 +255,7 @@ def _content(reading: _Reading) -> MessageContent:
     return MessageContent(
         sender=reading.content.sender,
         text=reading.content.text,
+        incomplete=reading.content.incomplete,
         code=reading.code.value if reading.code else None,
         service=seen.service if seen else None,
         confidence=round(seen.confidence, 2) if seen else None,

@@ -23,7 +23,10 @@ MESSAGES_SHOWN = 20
 
 @dataclass(frozen=True, slots=True)
 class MessageContent:
-    """What is sealed of a message. `service` by its slug, `confidence` from 0 to 1, `evidence` as recognise.py names it."""
+    """What is sealed of a message. `service` by its slug, `confidence` from 0 to 1, `evidence` as recognise.py names it.
+
+    `incomplete`: parts of it have not come.
+    """
 
     sender: str | None = None
     text: str | None = None
@@ -31,6 +34,7 @@ class MessageContent:
     service: str | None = None
     confidence: float | None = None
     evidence: str | None = None
+    incomplete: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +106,7 @@ def told(answer: Answer) -> dict[int, Order]:
 
 
 def add_messages(tx: Transaction, vault: Vault, owned: Sequence[tuple[str, Message]]) -> None:
-    """Messages, each with the account that owns it."""
+    """Messages, each with the account that owns it. One that is there was shown early, and is whole now."""
     if not owned:
         return
     messages = [message for _, message in owned]

@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 
 from onceline.core.db import Transaction
 from onceline.core.errors import NotFound
+from onceline.core.inbox import store as inbox
 from onceline.core.inventory import store as inventory
 from onceline.core.orders import model, store
 from onceline.core.orders.changes import CALLS_WORD, apply
@@ -36,21 +37,15 @@ class DueCall:
         return f"ol-{self.order.id}"
 
 
-def due_calls(
-    tx: Transaction, context: Context, *, order: int | None = None, limit: int = 20
-) -> list[DueCall]:
-    """Lease the calls that are due, the oldest of each order only, so that they are made in order."""
+def due_calls(tx: Transaction, context: Context, supplier: str, *, limit: int = 20) -> list[DueCall]:
+    """Lease a supplier's calls that are due, the oldest of each order only, so that they are made in order."""
     now = context.clock.now()
     rows = tx.all(
         store.Q.due_calls,
-        {"now": now, "order": order, "limit": limit, "lease_until": now + timedelta(seconds=LEASE_S)},
+        {"now": now, "supplier": supplier, "limit": limit, "lease_until": now + timedelta(seconds=LEASE_S)},
     )
     orders = store.orders(tx, [row.order_id for row in rows])
-    suppliers = {row.slug: row.supplier for row in tx.all(store.Q.pool_suppliers)}
-    return [
-        DueCall(row.id, row.verb, row.attempts, suppliers[orders[row.order_id].pool], orders[row.order_id])
-        for row in rows
-    ]
+    return [DueCall(row.id, row.verb, row.attempts, supplier, orders[row.order_id]) for row in rows]
 
 
 def end_call(tx: Transaction, call: DueCall) -> None:
@@ -87,6 +82,7 @@ def acquired(tx: Transaction, context: Context, call: DueCall, number: str, netw
         apply(tx, context, order, model.fail(order, now), now)
     else:
         inventory.lease(tx, taken, order.id)
+        inbox.adopt(tx, taken, order.created_at)
         apply(tx, context, order, model.assign(order, taken, number, network), now)
 
 

@@ -113,6 +113,7 @@ def message_view(context: Context, message: Message) -> dict[str, Any]:
         "evidence": content.evidence,
         "received_at": rfc3339(message.received_at),
         "late": message.late,
+        "incomplete": content.incomplete,
         "revision": message.revision,
     }
 

@@ -14,6 +14,8 @@ from onceline.core.notices.model import MAILS_FOR, NOTIFICATIONS_FOR
 from onceline.core.orders import store as orders
 from onceline.core.orders.context import Context
 from onceline.core.outbox import store as outbox
+from onceline.core.selftests import commands as selftests
+from onceline.core.suppliers import store as suppliers
 from onceline.core.vault import Vault
 from onceline.core.webhooks import store as webhooks
 
@@ -22,7 +24,9 @@ UNOWNED_FOR = timedelta(hours=48)
 NUMBER_LINK_FOR = timedelta(days=30)
 INBOUND_ROWS_FOR = timedelta(days=30)
 EVENTS_FOR = timedelta(days=outbox.KEPT_DAYS)
+ALERTS_FOR = timedelta(days=30)
 IDEMPOTENCY_FOR = timedelta(days=7)
+SELF_TESTS_FOR = timedelta(days=30)
 _BATCH = 1000
 _MOST_BATCHES = 200
 
@@ -58,6 +62,8 @@ def _steps(context: Context, now: datetime) -> Iterator[tuple[str, Callable[[Tra
     yield "attempts", lambda tx: webhooks.prune_attempts(tx, now - EVENTS_FOR, _BATCH)
     yield "secrets", lambda tx: webhooks.prune_secrets(tx, now)
     yield "deleted_webhooks", lambda tx: webhooks.prune_deleted(tx, _BATCH)
+    yield "self_test_runs", lambda tx: selftests.prune(tx, now - SELF_TESTS_FOR, _BATCH)
+    yield "supplier_alerts", lambda tx: suppliers.prune_alerts(tx, now - ALERTS_FOR)
     yield "tickets", lambda tx: access.prune_tickets(tx, now)
 
 

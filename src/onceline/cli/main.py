@@ -5,18 +5,18 @@ Every command works with and without a running `onceline up`: the embedded datab
 
 from __future__ import annotations
 
-import json
 import sys
 from datetime import datetime, timedelta
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any
 
 import psycopg
 import typer
-from pydantic import ValidationError
 
 from onceline import demo as story
 from onceline import serve
-from onceline.config import Settings
+from onceline.agent.cli import app as agent_app
+from onceline.cli import catalog, hubs, inventory, suppliers
+from onceline.cli.terminal import AsJson, fail, say, settings
 from onceline.core.access import commands as access
 from onceline.core.clock import SystemClock
 from onceline.core.db import Database, Transaction
@@ -48,8 +48,13 @@ app.add_typer(account_app, name="account")
 app.add_typer(keys_app, name="keys")
 app.add_typer(sandbox_app, name="sandbox")
 app.add_typer(keystore_app, name="keystore")
+app.add_typer(agent_app, name="agent")
+app.add_typer(hubs.hubs_app, name="hubs")
+app.add_typer(suppliers.app, name="suppliers")
+app.add_typer(catalog.pools_app, name="pools")
+app.add_typer(catalog.prices_app, name="prices")
+app.add_typer(inventory.app, name="numbers")
 
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of words.")]
 Mode = Annotated[str, typer.Option(help="test or live")]
 
 
@@ -61,19 +66,19 @@ def main() -> None:
 @app.command()
 def up() -> None:
     """Serve everything until SIGTERM: database, workers, API."""
-    serve.up(_settings())
+    serve.up(settings())
 
 
 @app.command()
 def edge() -> None:
     """Serve the API alone."""
-    serve.edge(_settings())
+    serve.edge(settings())
 
 
 @app.command()
 def work(with_parent: Annotated[bool, typer.Option(hidden=True)] = False) -> None:
     """Run the workers alone."""
-    serve.work(_settings(), with_parent=with_parent)
+    serve.work(settings(), with_parent=with_parent)
 
 
 @app.command()
@@ -81,16 +86,16 @@ def demo(
     once: Annotated[bool, typer.Option(help="End after the story instead of going on serving.")] = False,
 ) -> None:
     """The main job, end to end, on this machine."""
-    raise typer.Exit(story.tell(_settings(), once=once))
+    raise typer.Exit(story.tell(settings(), once=once))
 
 
 @app.command()
 def migrate(as_json: AsJson = False) -> None:
     """Bring the database up to this version."""
-    settings = _settings()
-    with database(settings) as conninfo:
-        applied = prepare(conninfo, settings, SystemClock())
-    _say(
+    ours = settings()
+    with database(ours) as conninfo:
+        applied = prepare(conninfo, ours, SystemClock())
+    say(
         {"applied": applied},
         as_json,
         f"{len(applied)} migrations applied" if applied else "already up to date",
@@ -104,7 +109,7 @@ def open_account(
     as_json: AsJson = False,
 ) -> None:
     """Open an account and print a test key, shown this once."""
-    with installation(_settings()) as (db, context), db.transaction() as tx:
+    with installation(settings()) as (db, context), db.transaction() as tx:
         now = context.clock.now()
         account = access.open_account(tx, context.vault, name, now)
         side = access.side_of(tx, account, "test")
@@ -113,7 +118,7 @@ def open_account(
             seq = ledger.deposit(tx, side, amount, SANDBOX, now)
             append(tx, side, seq, [Draft("deposit.credited")], now)
         key = _new_key(tx, side, "test", "api", "first key", now=now)
-    _say({"account": account, "api_key": key}, as_json, f"account {account}\ntest key {key}")
+    say({"account": account, "api_key": key}, as_json, f"account {account}\ntest key {key}")
 
 
 @account_app.command("list")
@@ -123,7 +128,7 @@ def list_accounts(
     as_json: AsJson = False,
 ) -> None:
     """Accounts by id, with the available balance of both sides."""
-    with installation(_settings()) as (db, _), db.transaction() as tx:
+    with installation(settings()) as (db, _), db.transaction() as tx:
         page = access.accounts(tx, after=after, limit=max(1, min(limit, 1000)))
     rows = [
         {
@@ -136,7 +141,7 @@ def list_accounts(
         for row in page.rows
     ]
     words = "\n".join("  ".join(str(value) for value in row.values()) for row in rows) or "no accounts yet"
-    _say({"accounts": rows}, as_json, words)
+    say({"accounts": rows}, as_json, words)
 
 
 @account_app.command("suspend")
@@ -165,19 +170,19 @@ def create_key(
 ) -> None:
     """A new key, shown this once."""
     if kind not in ("api", "protocol") or mode not in ("test", "live"):
-        _fail("--kind is api or protocol, --mode is test or live")
-    with installation(_settings()) as (db, context), db.transaction() as tx:
+        fail("--kind is api or protocol, --mode is test or live")
+    with installation(settings()) as (db, context), db.transaction() as tx:
         now = context.clock.now()
         side = access.side_of(tx, access.find_account(tx, account).id, mode)
         ends = now + timedelta(seconds=expires_in_s) if expires_in_s else None
         key = _new_key(tx, side, mode, kind, name, scopes=tuple(scope or ()), expires_at=ends, now=now)
-    _say({"key": key}, as_json, key)
+    say({"key": key}, as_json, key)
 
 
 @keys_app.command("list")
 def list_keys(account: str, mode: Mode = "test", as_json: AsJson = False) -> None:
     """The keys of a side, newest first."""
-    with installation(_settings()) as (db, _), db.transaction() as tx:
+    with installation(settings()) as (db, _), db.transaction() as tx:
         rows = access.keys(tx, access.side_of(tx, access.find_account(tx, account).id, mode))
     keys = [
         {
@@ -189,7 +194,7 @@ def list_keys(account: str, mode: Mode = "test", as_json: AsJson = False) -> Non
         }
         for row in rows
     ]
-    _say(
+    say(
         {"keys": keys},
         as_json,
         "\n".join("  ".join(str(value) for value in key.values()) for key in keys) or "no keys",
@@ -201,7 +206,7 @@ def revoke_key(
     account: str, key: Annotated[str, typer.Argument(help="Its id: key_…")], mode: Mode = "test"
 ) -> None:
     """End a key at once."""
-    with installation(_settings()) as (db, context), db.transaction() as tx:
+    with installation(settings()) as (db, context), db.transaction() as tx:
         side = access.side_of(tx, access.find_account(tx, account).id, mode)
         access.revoke_key(tx, side=side, key=key, now=context.clock.now())
     print(f"{key} is revoked")
@@ -214,9 +219,9 @@ def sandbox_numbers(
     as_json: AsJson = False,
 ) -> None:
     """Add fictional numbers of a country to the test side's stock."""
-    with installation(_settings()) as (db, context), db.transaction() as tx:
+    with installation(settings()) as (db, context), db.transaction() as tx:
         added = stock.add(tx, stock.PLAIN, country, count, context.clock.now())
-    _say({"added": added, "country": country}, as_json, f"{added} numbers added in {country}")
+    say({"added": added, "country": country}, as_json, f"{added} numbers added in {country}")
 
 
 @keystore_app.command("move")
@@ -225,10 +230,10 @@ def move_keystore(
     as_json: AsJson = False,
 ) -> None:
     """Move the keys from files to PostgreSQL. Stop every edge and worker first."""
-    settings = _settings()
-    with database(settings) as conninfo, Database(conninfo, size=1, name="onceline-move") as db:
-        moved = move_keys(db, settings, to)
-    _say({"moved": moved}, as_json, f"{moved} keys moved; set ONCELINE_KEYSTORE_URL before the next start")
+    ours = settings()
+    with database(ours) as conninfo, Database(conninfo, size=1, name="onceline-move") as db:
+        moved = move_keys(db, ours, to)
+    say({"moved": moved}, as_json, f"{moved} keys moved; set ONCELINE_KEYSTORE_URL before the next start")
 
 
 @app.command()
@@ -242,7 +247,7 @@ def announce(
     ] = False,
 ) -> None:
     """Tell every account of a new version of a policy; the workers do it within seconds."""
-    with installation(_settings()) as (db, context), db.transaction() as tx:
+    with installation(settings()) as (db, context), db.transaction() as tx:
         notices.announce(
             tx,
             policy=policy,
@@ -261,15 +266,15 @@ def epoch(
     as_json: AsJson = False,
 ) -> None:
     """The name of the database's history; a restored database needs a new one."""
-    with installation(_settings()) as (db, _), db.transaction() as tx:
+    with installation(settings()) as (db, _), db.transaction() as tx:
         name = outbox.new_epoch(tx) if new else outbox.epoch(tx)
-    _say({"epoch": name}, as_json, name)
+    say({"epoch": name}, as_json, name)
 
 
 @app.command()
 def prove(as_json: AsJson = False) -> None:
     """Check the invariants on the live database; exit code 1 when one is broken."""
-    with installation(_settings()) as (db, context), db.transaction() as tx:
+    with installation(settings()) as (db, context), db.transaction() as tx:
         proofs = prove_books(tx, context.clock.now())
     ok = not any(proof.broken for proof in proofs)
     rows = [
@@ -286,7 +291,7 @@ def prove(as_json: AsJson = False) -> None:
         f"{'ok    ' if row['ok'] else 'BROKEN'} {row['meaning']}: {row['checked']} checked, {row['broken']} broken"
         for row in rows
     )
-    _say({"ok": ok, "invariants": rows}, as_json, words)
+    say({"ok": ok, "invariants": rows}, as_json, words)
     raise typer.Exit(0 if ok else 1)
 
 
@@ -296,27 +301,10 @@ def _new_key(tx: Transaction, side: int, mode: str, kind: str, name: str, **rest
 
 
 def _set_state(account: str, state: str) -> None:
-    with installation(_settings()) as (db, _), db.transaction() as tx:
+    with installation(settings()) as (db, _), db.transaction() as tx:
         found = access.find_account(tx, account)
         access.set_account_state(tx, found.id, state)
     print(f"{found.id} is {state}")
-
-
-def _settings() -> Settings:
-    try:
-        return Settings()
-    except ValidationError as error:
-        faults = (f"ONCELINE_{str(fault['loc'][0]).upper()}: {fault['msg']}" for fault in error.errors())
-        _fail("\n".join(faults))
-
-
-def _say(facts: dict[str, Any], as_json: bool, words: str) -> None:
-    print(json.dumps(facts) if as_json else words)
-
-
-def _fail(words: str) -> NoReturn:
-    print(words, file=sys.stderr)
-    raise typer.Exit(2)
 
 
 def run() -> None:

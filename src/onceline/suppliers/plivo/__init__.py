@@ -1,0 +1,1 @@
+"""Plivo Messaging: inbound SMS by webhook."""

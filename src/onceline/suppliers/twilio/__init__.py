@@ -1,0 +1,1 @@
+"""Twilio Programmable Messaging: inbound SMS by webhook."""
