@@ -3,17 +3,45 @@
 from __future__ import annotations
 
 import os
-from datetime import UTC, datetime
+import re
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from onceline.agent.config import Config
 from onceline.agent.message import Message
-from onceline.agent.spool import KEEPING, NEW, REFUSED, TMP, UNMAPPED, NotKept, Spool
+from onceline.agent.spool import KEEPING, NEW, REFUSED, TMP, UNMAPPED, NotKept, Spool, Uptime, uptime
 from onceline.core.clock import ManualClock
 
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
+
+
+class Machine:
+    """Its wall clock, and its time since a boot, which nobody sets."""
+
+    def __init__(self, clock: ManualClock) -> None:
+        self.clock = clock
+        self.boot, self.us = "b0", 7_000_000
+
+    def up(self) -> Uptime:
+        return Uptime(self.boot, self.us)
+
+    def runs(self, seconds: float) -> None:
+        self.clock.advance(seconds)
+        self.us += int(seconds * 1_000_000)
+
+    def boots(self, off_s: float = 60) -> None:
+        self.clock.advance(off_s)
+        self.boot, self.us = self.boot + "1", 0
+
+    def is_told_the_time(self, at: datetime) -> None:
+        self.clock.advance((at - self.clock.now()).total_seconds())
+
+
+@pytest.fixture
+def machine(clock: ManualClock) -> Machine:
+    return Machine(clock)
 
 
 @pytest.fixture
@@ -22,8 +50,8 @@ def clock() -> ManualClock:
 
 
 @pytest.fixture
-def spool(tmp_path: Path, clock: ManualClock) -> Spool:
-    return Spool(Config(tmp_path / "spool"), clock)
+def spool(tmp_path: Path, machine: Machine) -> Spool:
+    return Spool(Config(tmp_path / "spool"), machine.clock, machine.up)
 
 
 def message(name: str = "a", *, to: str = "+447700900123", text: str = "Your code is 482913") -> Message:
@@ -153,9 +181,9 @@ def test_a_file_that_is_gone_is_no_fault(spool: Spool) -> None:
     assert spool.read(path) is None
 
 
-def test_a_message_whose_number_became_known_keeps_its_age(spool: Spool, clock: ManualClock) -> None:
+def test_a_message_whose_number_became_known_keeps_its_age(spool: Spool, machine: Machine) -> None:
     spool.put(message(to=""))
-    clock.advance(90)
+    machine.runs(90)
     (path,) = spool.oldest(UNMAPPED, 1)
     spool.adopt(path, message().for_number("+447700900124"))
     (path,) = spool.oldest(NEW, 1)
@@ -163,12 +191,12 @@ def test_a_message_whose_number_became_known_keeps_its_age(spool: Spool, clock: 
     assert spool.oldest(UNMAPPED, 1) == []
 
 
-def test_the_depth_says_how_many_how_large_and_how_old(spool: Spool, clock: ManualClock) -> None:
+def test_the_depth_says_how_many_how_large_and_how_old(spool: Spool, machine: Machine) -> None:
     assert spool.depth(NEW).count == 0
     spool.put(message("a"))
-    clock.advance(30)
+    machine.runs(30)
     spool.put(message("b"))
-    clock.advance(12)
+    machine.runs(12)
     depth = spool.depth(NEW)
     assert (depth.count, depth.oldest_s) == (2, 42)
     assert depth.size == 2 * len(message("a").packed())
@@ -180,16 +208,96 @@ def test_a_clock_that_was_set_back_makes_no_negative_age(spool: Spool, clock: Ma
     assert spool.depth(NEW).oldest_s == 0
 
 
+def age_s(spool: Spool) -> int:
+    [path] = spool.oldest(NEW, 9)
+    return spool.age_s(path)
+
+
+@pytest.mark.parametrize(
+    "wrong", [datetime(1970, 1, 1, tzinfo=UTC), NOON - timedelta(20), NOON + timedelta(1)]
+)
+def test_a_clock_that_is_set_right_makes_no_message_older(
+    spool: Spool, machine: Machine, wrong: datetime
+) -> None:
+    machine.is_told_the_time(wrong)
+    spool.put(message())
+    machine.runs(5)
+    machine.is_told_the_time(NOON)
+    assert (age_s(spool), spool.depth(NEW).oldest_s) == (5, 5)
+
+
+def test_the_age_of_a_message_of_an_earlier_boot_is_told_by_the_wall_clock(
+    spool: Spool, machine: Machine
+) -> None:
+    spool.put(message())
+    machine.runs(30)
+    machine.boots(off_s=600)
+    machine.runs(40)
+    assert age_s(spool) == 670
+
+
+@pytest.mark.parametrize(
+    "wrong", [datetime(2024, 12, 31, tzinfo=UTC), NOON - timedelta(30), NOON + timedelta(1)]
+)
+def test_a_message_that_came_by_a_wrong_clock_before_the_boot_has_no_age(
+    spool: Spool, machine: Machine, wrong: datetime
+) -> None:
+    machine.is_told_the_time(wrong)
+    spool.put(message())
+    machine.boots()
+    machine.is_told_the_time(NOON)
+    assert age_s(spool) == 0
+
+
+@pytest.mark.parametrize(
+    ("came", "age"),
+    [(NOON - timedelta(seconds=75), 75), (NOON - timedelta(31), 0), (datetime(1970, 1, 1, tzinfo=UTC), 0)],
+)
+def test_a_file_of_an_older_release_is_as_old_as_the_wall_clock_plausibly_says(
+    spool: Spool, came: datetime, age: int
+) -> None:
+    spool.put(message())
+    [path] = spool.oldest(NEW, 9)
+    path.rename(path.with_name(f"{int(came.timestamp()) * 1_000_000:017d}-00c0ffee00c0ffee.json"))
+    assert (names(spool), age_s(spool)) == (["a"], age)
+
+
+def test_a_file_that_a_person_named_has_no_age(spool: Spool) -> None:
+    spool.put(message())
+    [path] = spool.oldest(NEW, 9)
+    path.rename(path.with_name("again-b0-x-y.json"))
+    assert (names(spool), age_s(spool)) == (["a"], 0)
+
+
+def test_this_machine_says_which_boot_it_is_and_its_time_runs() -> None:
+    first, second = uptime(), uptime()
+    assert first.boot == second.boot
+    assert re.fullmatch("[0-9a-f]{32}", first.boot)
+    assert 0 < first.us <= second.us
+
+
+def test_what_was_half_written_before_the_boot_is_swept_whatever_the_clock_says(
+    spool: Spool, machine: Machine, tmp_path: Path
+) -> None:
+    machine.is_told_the_time(datetime(1970, 1, 1, tzinfo=UTC))
+    spool.put(message())
+    [path] = spool.oldest(NEW, 1)
+    path.rename(tmp_path / "spool" / TMP / path.name)
+    machine.boots()
+    spool.sweep()
+    assert spool.oldest(TMP, 9) == []
+
+
 def test_what_a_dead_writer_left_is_swept_and_what_a_living_one_writes_is_not(
-    spool: Spool, clock: ManualClock, tmp_path: Path
+    spool: Spool, machine: Machine, tmp_path: Path
 ) -> None:
     spool.put(message())
     (path,) = spool.oldest(NEW, 1)
     path.rename(tmp_path / "spool" / TMP / path.name)
-    clock.advance(3600)
+    machine.runs(3600)
     spool.sweep()
     assert len(spool.oldest(TMP, 9)) == 1
-    clock.advance(2)
+    machine.runs(2)
     spool.sweep()
     assert spool.oldest(TMP, 9) == []
 

@@ -363,7 +363,7 @@ def test_a_number_in_quotes_is_no_number(hub: Side, fields: dict[str, Any]) -> N
 
 
 UNSOUND = [
-    {"sum": "0.25"}, {"sum": -1}, {"sum": None}, {"sum": True}, {"sum": 10**12}, {"currency": "840"}, {"currency": 643},
+    {"sum": "0.25"}, {"sum": -1}, {"sum": None}, {"sum": True}, {"sum": []}, {"sum": {}}, {"sum": 10**12}, {"currency": "840"}, {"currency": 643},
     {"country": None}, {"country": "atlantis"}, {"service": 7}, {"service": "zzz"}, {"operator": None},
     {"exceptionPhoneSet": [7918]}, {"exceptionPhoneSet": "7918"}, {"exceptionPhoneSet": ["7x"]},
     {"exceptionPhoneSet": ["7"] * 1001},

@@ -35,7 +35,6 @@ ADOPTION = "tests/core/orders/test_adoption.py::"
 EARLY = "tests/core/orders/test_early_parts.py::"
 ORDER_MESSAGES = "tests/core/orders/test_messages.py::"
 HTTP = "tests/suppliers/http/test_http_ingest.py::"
-MAPPED = "tests/suppliers/mapper/test_mapper_examples.py::"
 SESSIONS = "tests/workers/test_sessions.py::"
 PURCHASES = "tests/suppliers/test_purchases.py::"
 DOUBT = "tests/suppliers/handler_api/test_doubt.py::"
@@ -119,9 +118,6 @@ _DOOR_GUARDS = (
     _g("an alert holds a number that is not ours", _INTAKE,
        'return _number(number)[:5] + "…"', "return _number(number)",
        INGEST + "test_a_number_that_is_not_ours_is_kept_apart_and_staff_are_told_without_it"),
-    _g("two messages of one second without a name are one", _INTAKE,
-       "arrival.sender, arrival.text, arrival.part, said_at", "arrival.sender, arrival.part, said_at",
-       MAPPED + "test_a_message_of_a_box_without_ids_is_known_by_what_it_says"),
 )
 
 _PURCHASE_GUARDS = (
@@ -236,9 +232,6 @@ _HUB_GUARDS = (
     _g("a hub ends a stranger's activation", _AGENT,
        "        store.order(tx, order, side)\n", "        side = store.order(tx, order).side\n",
        HUB + "test_another_sides_activation_is_not_there"),
-    _g("a suspended hub buys", _HUBS,
-       'if row.state != "open":', "if False:",
-       HUB + "test_a_suspended_account_sells_no_more"),
     _g("two hubs have one key", _HUBS,
        "if rival is not None and rival.side != side:", "if False:",
        HUB_PUSH + "test_two_hubs_never_have_one_key"),

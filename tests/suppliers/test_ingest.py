@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -176,6 +177,25 @@ def test_without_its_database_the_door_acknowledges_nothing(
     eventually(lambda: push(box, message(text="Telegram code: 55555", name="during")).status_code == 204, 10)
     sweep_round(box.shop.db, box.shop.context)  # what T2 could not finish meanwhile
     assert [one["code"] for one in box.await_shown(order, 2)] == ["48291", "55555"]
+
+
+def test_while_the_database_is_away_a_new_supplier_is_not_called_unknown(
+    box: Gateway, away: Callable[[bool], None]
+) -> None:
+    assert push(box, message()).status_code == 204
+    away(True)
+    eventually(lambda: push(box, message(), supplier="just-added").status_code == 503, 12)
+    began = time.monotonic()
+    with ThreadPoolExecutor(10) as senders:
+        answers = list(senders.map(lambda _: push(box, message()).status_code, range(20)))
+    assert (set(answers), time.monotonic() - began < 15) == ({503}, True)
+    away(False)
+
+
+def test_a_supplier_whose_kind_this_version_does_not_know_comes_again(box: Gateway) -> None:
+    box.supplier("tomorrow", kind="a kind of tomorrow")
+    eventually(lambda: push(box, message(), supplier="tomorrow").status_code == 503)
+    assert stored(box) == 0
 
 
 def test_a_line_of_the_log_names_the_supplier_and_never_what_was_sent(box: Gateway) -> None:

@@ -29,6 +29,7 @@ class Log:
 
     running: list[tuple[str, str]] = field(default_factory=list)
     begun: list[tuple[str, str]] = field(default_factory=list)
+    let_go: threading.Event = field(default_factory=threading.Event)
 
 
 @dataclass
@@ -45,11 +46,14 @@ class Line:
         self.woken.set()
 
     def run(self, stopping: threading.Event) -> None:
+        """One whose secret is "stubborn" does not end before it is let go."""
         entry = (self.name, self.secret)
         self.log.running.append(entry)
         self.log.begun.append(entry)
         while not stopping.is_set():
             self.woken.wait(1)
+        if self.secret == "stubborn":
+            self.log.let_go.wait(30)
         self.log.running.remove(entry)
 
 
@@ -196,3 +200,26 @@ def test_settings_that_cannot_be_read_hold_up_no_other_supplier(
     worker("one")
     eventually(lambda: log.running == [("farm/0", "")])
     assert {one for one, _ in log.begun} == {"farm/0"}
+
+
+def test_a_session_that_does_not_end_holds_up_no_other_and_never_runs_twice(
+    shop: Shop, log: Log, worker: Callable[[str], object]
+) -> None:
+    add(shop)
+    add(shop, "other")
+    with shop.db.transaction() as tx:
+        store.add_secret(tx, shop.context.vault, "farm", "key", "stubborn", shop.clock.now())
+    worker("one")
+    eventually(lambda: sorted(log.running) == [("farm/0", "stubborn"), ("other/0", "")])
+    with shop.db.transaction() as tx:
+        store.add_secret(tx, shop.context.vault, "farm", "key", "new", shop.clock.now())
+    until = "select until from supplier_sessions where name = %(name)s"
+    before = shop.value(until, name="other/0")
+    shop.clock.advance(store.LEASE_S - 1)
+    eventually(lambda: shop.value(until, name="other/0") > before, 12)
+    assert ("farm/0", "new") not in log.begun
+    with shop.db.transaction() as tx:
+        assert store.take_lease(tx, "farm/0", "another worker", shop.clock.now()) is False
+    log.let_go.set()
+    eventually(lambda: ("farm/0", "new") in log.running, 12)
+    assert log.running.count(("farm/0", "stubborn")) == 0

@@ -7,6 +7,9 @@
 
 Promised: when `put` returns, the message survives kill -9 and power loss: file written, fsync, rename, fsync of the folder.
 A full spool refuses; it never makes room.
+
+A file's name says when it came: `{wall clock}-{boot}-{time since that boot}-{chance}.json`, in microseconds. Without the middle
+two it is of an older release.
 """
 
 from __future__ import annotations
@@ -14,10 +17,14 @@ from __future__ import annotations
 import fcntl
 import os
 import stat
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
 from onceline.agent.config import Config
 from onceline.agent.message import Message, unpack
@@ -27,6 +34,20 @@ NEW, UNMAPPED, REFUSED, TMP = "new", "unmapped", "refused", "tmp"
 KEEPING = (NEW, UNMAPPED, REFUSED)
 _TMP_S = 3600
 """After that long a file in tmp/ belongs to a writer that died before it told anybody."""
+_EARLIEST_US = int(datetime(2025, 1, 1, tzinfo=UTC).timestamp()) * 1_000_000
+_OLDEST_S = 30 * 86400
+"""Before the one no clock is right; beyond the other no age across boots is believed."""
+
+
+class Uptime(NamedTuple):
+    """Which boot of the machine this is, "" when it does not say, and for how long it has been up, sleep included."""
+
+    boot: str
+    us: int
+
+
+def uptime() -> Uptime:
+    return Uptime(_boot(), time.clock_gettime_ns(time.CLOCK_BOOTTIME) // 1000)
 
 
 class NotKept(Exception):
@@ -45,11 +66,12 @@ class Depth:
 class Spool:
     """Its limits count all folders together; several writers at once may go over by one each."""
 
-    def __init__(self, config: Config, clock: Clock) -> None:
+    def __init__(self, config: Config, clock: Clock, up: Callable[[], Uptime] = uptime) -> None:
         self._folder = config.spool
         self._most = config.spool_messages
         self._most_bytes = config.spool_megabytes * 1024 * 1024
         self._clock = clock
+        self._up = up
 
     def put(self, message: Message) -> None:
         """On disk when it returns. Raises NotKept."""
@@ -89,18 +111,27 @@ class Spool:
         self.remove(path)
 
     def age_s(self, path: Path) -> int:
-        """For how long the message of a file has been here, by this machine's clock."""
-        return self._age_s(path.name[:17])
+        """For how long the message of a file has been here; 0 where no clock can tell.
+
+        Within one boot by the time since it. Across boots by the wall clock, which a machine without a battery has wrong until
+        somebody tells it: what is not plausible would make a fresh message older than its order.
+        """
+        stamp, up = _read_name(path.name)
+        here = self._up()
+        if up.boot and up.boot == here.boot:
+            return max(here.us - up.us, 0) // 1_000_000
+        age_s = (self._now_us() - stamp) // 1_000_000
+        return age_s if stamp >= _EARLIEST_US and 0 <= age_s < _OLDEST_S else 0
 
     def depth(self, folder: str) -> Depth:
         count = size = 0
-        oldest = ""
+        oldest: Path | None = None
         for path in self._files(folder):
             with suppress(OSError):
                 size += path.stat().st_size
                 count += 1
-                oldest = min(oldest or path.name, path.name)
-        return Depth(count, size, self._age_s(oldest[:17]))
+                oldest = min(oldest or path, path)
+        return Depth(count, size, self.age_s(oldest) if oldest else 0)
 
     def is_full(self) -> bool:
         depths = [self.depth(folder) for folder in KEEPING]
@@ -110,9 +141,9 @@ class Spool:
         )
 
     def sweep(self) -> None:
-        """Forget what writers left half written long ago."""
+        """Forget what writers left half written long ago, or before the machine's last boot."""
         for path in self._files(TMP):
-            if self.age_s(path) > _TMP_S:
+            if self.age_s(path) > _TMP_S or _read_name(path.name)[1].boot != self._up().boot:
                 self.remove(path)
 
     @contextmanager
@@ -183,13 +214,26 @@ class Spool:
             return []
 
     def _new_name(self) -> str:
-        return f"{self._now_us():017d}-{os.urandom(8).hex()}.json"
-
-    def _age_s(self, stamp: str) -> int:
-        return max(self._now_us() - int(stamp), 0) // 1_000_000 if stamp.isdecimal() else 0
+        up = self._up()
+        return f"{self._now_us():017d}-{up.boot}-{up.us}-{os.urandom(8).hex()}.json"
 
     def _now_us(self) -> int:
         return int(self._clock.now().timestamp() * 1_000_000)
+
+
+def _read_name(name: str) -> tuple[int, Uptime]:
+    """When a file came, by both clocks; zeros for what is no name of ours, no boot for that of an older release."""
+    stamp, *rest = name.removesuffix(".json").split("-")
+    boot, us = rest[:2] if len(rest) == 3 and rest[1].isdecimal() else ("", "0")
+    return int(stamp) if stamp.isdecimal() else 0, Uptime(boot, int(us))
+
+
+@cache
+def _boot() -> str:
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text().strip().replace("-", "")
+    except OSError:
+        return ""
 
 
 def _locked(handle: int) -> bool:

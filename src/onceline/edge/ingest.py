@@ -52,10 +52,11 @@ async def taken(request: Request) -> Response:
     house = house_of(request)
     name = request.path_params["supplier"]
     try:
-        inlet = await house.inlets.find(name)
+        async with asyncio.timeout(base.ANSWERS_WITHIN_S):
+            inlet = await house.inlets.find(name)
     except Unknown:
         return Response(status_code=404)
-    except (Disabled, Unavailable) as away:
+    except (Disabled, Unavailable, TimeoutError) as away:
         _LOG.warning("supplier's request has to come again", supplier=name, cause=type(away).__name__)
         return Response(status_code=503, headers={"Retry-After": "10"})
     return _response(await _outcome(house, name, inlet, request), inlet, name)

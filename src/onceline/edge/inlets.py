@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 import structlog
 
-from onceline.core.errors import Unavailable
+from onceline.core.errors import DatabaseAway, Unavailable
 from onceline.core.orders.context import Context
 from onceline.core.suppliers.store import SUPPLIERS_WORD
 from onceline.edge.pool import CommandPool
@@ -18,6 +18,7 @@ from onceline.suppliers.configured import Entry, entries
 _LOG = structlog.get_logger(__name__)
 FRESH_S = 10.0
 """A wake-up says so at once; this is the net."""
+RETRY_S = 1.0
 USABLE_S = 300.0
 """For so long what was read last still verifies, while the database is away."""
 
@@ -38,7 +39,7 @@ class Inlets:
         self._context = context
         self._public_url = public_url
         self._found: Mapping[str, Inlet | None] = {}
-        self._read_at = float("-inf")
+        self._read_at = self._tried_at = float("-inf")
         self._stale = True
         self._reading = asyncio.Lock()
 
@@ -48,28 +49,38 @@ class Inlets:
 
     async def find(self, name: str) -> Inlet:
         """Raises Unknown, Disabled, Unavailable."""
-        if self._stale or time.monotonic() - self._read_at > FRESH_S:
-            await self._refresh()
+        if self._is_due(FRESH_S):
+            await self._refresh(FRESH_S)
+        if name not in self._found:  # a wake-up may be lost
+            await self._refresh(RETRY_S)
         if name not in self._found:
+            if self._tried_at > self._read_at:
+                raise DatabaseAway  # it may have been added since
             raise Unknown(name)
         inlet = self._found[name]
         if inlet is None:
             raise Disabled(name)
         return inlet
 
-    async def _refresh(self) -> None:
+    def _is_due(self, fresh_s: float) -> bool:
+        now = time.monotonic()
+        is_old = self._stale or now - self._read_at > fresh_s
+        return is_old and now - self._tried_at > (RETRY_S if self._tried_at > self._read_at else 0)
+
+    async def _refresh(self, fresh_s: float) -> None:
+        """At most one reading at a time; while the database is away, one every RETRY_S, and nobody waits for more than that."""
         async with self._reading:
-            if not self._stale and time.monotonic() - self._read_at <= FRESH_S:
+            if not self._is_due(fresh_s):
                 return  # somebody else read while we waited
-            self._stale = False
+            self._stale, self._tried_at = False, time.monotonic()
             try:
                 read = await self._commands.run(lambda tx: entries(tx, self._context.vault, self._public_url))
             except Unavailable:
-                self._stale = True
-                if time.monotonic() - self._read_at > USABLE_S:
+                self._stale, self._tried_at = True, time.monotonic()
+                if self._tried_at - self._read_at > USABLE_S:
                     raise
                 return
-            self._found = {entry.name: _inlet(entry) for entry in read if entry.kind and entry.kind.inlet}
+            self._found = {one.name: _inlet(one) for one in read if one.kind is None or one.kind.inlet}
             self._read_at = time.monotonic()
 
 

@@ -201,10 +201,13 @@ class DirectIntake:
         self._settler.shutdown(wait=True, cancel_futures=True)
 
     def _settle(self) -> None:
-        """What fails here the sweeper finishes."""
-        batch = [self._to_settle.popleft() for _ in range(min(SETTLED_TOGETHER, len(self._to_settle)))]
-        if not batch:
-            return
+        """All that waits, so that nothing new stands behind what the sweeper has done. What fails here the sweeper finishes."""
+        while batch := [
+            self._to_settle.popleft() for _ in range(min(SETTLED_TOGETHER, len(self._to_settle)))
+        ]:
+            self._settle_together(batch)
+
+    def _settle_together(self, batch: list[int]) -> None:
         try:
             with self._db.transaction() as tx:
                 settle_each(tx, self._context, batch)

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
 from typing import Any
 from urllib.parse import parse_qsl
 
-from onceline.suppliers.base import Unreadable
+from onceline.suppliers.base import Arrival, Heartbeat, Unreadable
 
 MOST_FIELDS = 200
 LONGEST_NAME = 128
@@ -67,3 +69,26 @@ def named(value: object, what: str) -> str:
 def is_json(headers: Mapping[str, str]) -> bool:
     kind = headers.get("content-type", "").partition(";")[0].strip().lower()
     return kind == "application/json" or kind.endswith("+json")
+
+
+WAITED_LEAST_S = 900.0
+"""What is shorter may be the fault of the sender's clock. A number rests longer than this between two customers."""
+
+
+def dated(found: Sequence[Arrival | Heartbeat], received_at: datetime) -> list[Arrival | Heartbeat]:
+    """Of devices that keep messages while they are offline and stamp them in ISO 8601: for how long each waited.
+
+    It is for whoever had the number then (promise P6). A stamp that cannot be read, or has no zone, says nothing.
+    """
+    return [
+        replace(one, waited_s=_waited_s(one.said_at, received_at)) if isinstance(one, Arrival) else one
+        for one in found
+    ]
+
+
+def _waited_s(stamp: str, received_at: datetime) -> float:
+    try:
+        waited = (received_at - datetime.fromisoformat(stamp[:40])).total_seconds()
+    except (ValueError, TypeError, OverflowError):
+        return 0.0
+    return waited if waited >= WAITED_LEAST_S else 0.0

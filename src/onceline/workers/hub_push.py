@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import threading
 from collections import Counter as Tally
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
@@ -98,21 +98,25 @@ class HubPusher:
             hubs.fan_out(tx, now)
         with self._db.transaction() as tx:
             found = hubs.hubs(tx)
-            claims = [(hub, push) for hub in found if hub.waiting for push in self._claim(tx, hub)]
+            claims = self._claimed(tx, found)
         self._known = frozenset(f"side:{hub.side}" for hub in found)
+        with self._lock:  # counted only now, when the claims are committed
+            self._under_way.update(hub.side for hub, _ in claims)
         for hub, push in claims:
             begin(hub, push)
 
-    def _claim(self, tx: Transaction, hub: Hub) -> list[Push]:
-        with self._lock:
-            room = min(OF_HUB - self._under_way[hub.side], SLOTS - self._under_way.total())
-        if room <= 0:
-            return []
+    def _claimed(self, tx: Transaction, found: Sequence[Hub]) -> list[tuple[Hub, Push]]:
+        """What is due, as much of it as there is room for. Only this thread claims."""
         now = self._context.clock.now()
-        claimed = hubs.claim(tx, hub.side, room, now + timedelta(seconds=LEASE_S), now)
-        with self._lock:
-            self._under_way[hub.side] += len(claimed)
-        return claimed
+        claims: list[tuple[Hub, Push]] = []
+        for hub in found:
+            with self._lock:
+                under_way, all_under_way = self._under_way[hub.side], self._under_way.total()
+            room = min(OF_HUB - under_way, SLOTS - all_under_way - len(claims))
+            if hub.waiting and room > 0:
+                until = now + timedelta(seconds=LEASE_S)
+                claims += [(hub, push) for push in hubs.claim(tx, hub.side, room, until, now)]
+        return claims
 
     def _cancel_one(self) -> bool:
         """An order at a time: each takes the locks of its own number and side. A code that came first wins."""

@@ -7,7 +7,8 @@ end and begin anew; one supplier that hangs holds up no other.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -27,7 +28,8 @@ from onceline.workers.supply import BATCH, INTERVAL_S, supply_round
 _LOG = structlog.get_logger(__name__)
 LOOK_S = 5.0
 """A third of a lease: how often leases are renewed and suppliers read."""
-END_S = 10.0
+SOON_S, END_S = 1.0, 10.0
+"""How long is waited for sessions that end, at a look and at the end of the worker: leases are renewed in between."""
 
 
 @dataclass(slots=True)
@@ -53,6 +55,8 @@ class Sessions:
         self._public_url = public_url
         self._holder = holder or random_id("wk")
         self._running: dict[str, _Running] = {}
+        self._ending: dict[str, _Running] = {}
+        """Told to stop and not done yet: their leases are kept, and none of their names begins again."""
         self._woken = threading.Event()
 
     def hear(self, words: frozenset[str]) -> None:
@@ -75,7 +79,7 @@ class Sessions:
                 _LOG.exception("sessions could not be looked after")
             self._woken.wait(LOOK_S)
             self._woken.clear()
-        self._end(list(self._running))
+        self._end(list(self._running), END_S)
 
     def _look(self) -> None:
         """Start what should run, end what should not, renew the leases."""
@@ -84,6 +88,9 @@ class Sessions:
         usable = {entry.name: entry for entry in found if entry.enabled and entry.configured}
         changed = [name for name, one in self._running.items() if usable.get(one.entry.name) != one.entry]
         self._end([*changed, *(name for name, one in self._running.items() if not one.thread.is_alive())])
+        for name, one in self._ending.items():
+            if one.leased:
+                self._lease(name)
         for entry in usable.values():
             for session, leased in self._sessions_of(entry):
                 self._keep_up(entry, session, leased)
@@ -112,7 +119,7 @@ class Sessions:
         name = session.name
         if leased and not self._lease(name):
             self._end([name] if name in self._running else [])
-        elif name not in self._running:
+        elif name not in self._running and name not in self._ending:
             stopping = threading.Event()
             thread = threading.Thread(target=session.run, args=(stopping,), name=name, daemon=True)
             self._running[name] = _Running(session, entry, leased, stopping, thread)
@@ -122,16 +129,19 @@ class Sessions:
         with self._around.db.transaction() as tx:
             return store.take_lease(tx, name, self._holder, self._around.context.clock.now())
 
-    def _end(self, names: list[str]) -> None:
-        """Tell all of them first, then wait for each."""
-        ending: Mapping[str, _Running] = {name: self._running.pop(name) for name in dict.fromkeys(names)}
-        for one in ending.values():
-            one.stop()
-        for name, one in ending.items():
-            one.thread.join(timeout=END_S)
+    def _end(self, names: list[str], wait_s: float = SOON_S) -> None:
+        """Tell all of them first, then wait for all together; who is not done by then is left to a later look."""
+        for name in dict.fromkeys(names):
+            self._ending[name] = self._running.pop(name)
+            self._ending[name].stop()
+        deadline = time.monotonic() + wait_s
+        for name, one in list(self._ending.items()):
+            one.thread.join(timeout=max(deadline - time.monotonic(), 0))
             if one.thread.is_alive():
-                _LOG.error("session does not end", session=name)
-            elif one.leased:
+                _LOG.warning("session does not end yet", session=name)
+                continue
+            del self._ending[name]
+            if one.leased:
                 self._give(name)
 
     def _give(self, name: str) -> None:

@@ -20,11 +20,25 @@ INTERVAL_S = 1.0
 def sweep_round(db: Database, context: Context) -> int:
     """Returns how many messages were settled or set back."""
     with db.transaction() as tx:
-        for group in inbox.old_part_groups(tx, context.clock.now(), BATCH):
-            inbox.give_up_parts(tx, context.vault, group)
+        groups = inbox.old_part_groups(tx, context.clock.now(), BATCH)
+    for group in groups:
+        _give_up(db, context, group)
     with db.transaction() as tx:
         stored = inbox.oldest_stored(tx, BATCH)
     return sum(_settle(db, context, stored[at : at + TOGETHER]) for at in range(0, len(stored), TOGETHER))
+
+
+def _give_up(db: Database, context: Context, group: bytes) -> None:
+    """Each by itself: parts that cannot be read together hold up nothing else."""
+    try:
+        with db.transaction() as tx:
+            inbox.give_up_parts(tx, context.vault, group)
+    except Busy:
+        return
+    except Unavailable:
+        raise
+    except Exception:
+        _LOG.exception("parts could not be put together")
 
 
 def _settle(db: Database, context: Context, messages: list[int]) -> int:

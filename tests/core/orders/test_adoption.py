@@ -67,3 +67,14 @@ def test_a_number_that_is_not_ours_is_forgotten_with_its_text(shop: Shop, order:
     shop.clock.advance(49 * 3600)
     destroy_and_prune(shop.db, shop.context)
     assert shop.value("select count(*) from inbound where e164 is not null or payload is not null") == 0
+
+
+@pytest.mark.promise("A4")
+def test_where_a_bought_number_came_from_says_nothing_of_its_order(shop: Shop, order: Order) -> None:
+    named(shop)
+    assert shop.view(order)["number"] == NUMBER
+    provenance = shop.rows(
+        "select b.contract from numbers n join batches b on b.id = n.batch_id where n.e164 = %(e164)s",
+        e164=NUMBER,
+    )
+    assert [row.contract for row in provenance] == ["asked of farm"]

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import json
+import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
 
 import pytest
+import structlog
 
+from onceline.core.errors import DatabaseAway
 from onceline.core.money import MICROS
+from onceline.suppliers import purchases
 from onceline.suppliers.agents import buying
 from onceline.suppliers.agents.settings import AgentSettings
-from onceline.suppliers.base import NoNumbers, OutcomeUnknown
+from onceline.suppliers.base import Call, NoNumbers, OutcomeUnknown
 from tests.edge.door import eventually
 from tests.receiver import Answer
 from tests.shop import CANCEL_LOCK_S, PRICE
@@ -50,7 +55,7 @@ def test_a_number_is_bought_of_an_agent_who_learns_nothing_of_the_customer(house
     ]
     assert farm.receiver.received[-1].headers["user-agent"] == "Onceline"
     batch = house.shop.rows("select contract, country from batches order by id desc limit 1")[0]
-    assert (batch.contract, batch.country) == (f"farm: ol-{order.id}", "GB")
+    assert (batch.contract, batch.country) == ("asked of farm", "GB")
 
 
 def test_an_answer_may_be_packed(house: House, farm: Farm) -> None:
@@ -172,6 +177,72 @@ def test_a_no_that_comes_too_late_ends_the_doubt(house: House, farm: Farm) -> No
     order = house.ordered()
     eventually(lambda: house.purchase(order) == "none")
     assert_money_is_back(house)
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_question_whose_turn_comes_too_late_is_not_asked(house: House, farm: Farm) -> None:
+    farm.answers["GET_NUMBER"] = Answer(200, {}, b'{"status": "NO_NUMBERS"}', slow_s=2)
+    buyer = house.buyer
+
+    def acquire(number: int) -> None:
+        with pytest.raises(NoNumbers):
+            buyer.acquire(Call(f"ol-{number}", "telegram", "GB", None, None, PRICE))
+
+    with ThreadPoolExecutor(6) as callers:
+        list(callers.map(acquire, range(6)))
+    assert states(house) == ["none"] * 2 + ["unknown"] * 4
+    eventually(lambda: states(house) == ["none"] * 6, 10)
+    assert len(farm.asked("GET_NUMBER")) == 4
+
+
+def states(house: House) -> list[str]:
+    return [row.state for row in house.shop.rows("select state from purchases order by state")]
+
+
+def test_a_question_that_starts_when_its_time_is_over_is_not_asked(house: House, farm: Farm) -> None:
+    call = Call("ol-1", "telegram", "GB", None, None, PRICE)
+    assert house.buyer._ask(call, ("tg",), {}, "0.25", time.monotonic()) is None
+    assert farm.asked("GET_NUMBER") == []
+
+
+def away(monkeypatch: pytest.MonkeyPatch, times: int) -> list[float]:
+    """The database does not take a purchase so many times; gives the tries."""
+    take, tries = purchases.bought, list[float]()
+
+    def bought(*args: Any, **rest: Any) -> bool:
+        tries.append(time.monotonic())
+        if len(tries) <= times:
+            raise DatabaseAway
+        return take(*args, **rest)
+
+    monkeypatch.setattr(purchases, "bought", bought)
+    monkeypatch.setattr(buying, "_NOTED_AGAIN_S", (0.05,) * 3)
+    return tries
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_late_number_is_noted_when_the_database_is_back(
+    house: House, farm: Farm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = json.dumps(farm.answers["GET_NUMBER"]).encode()
+    farm.answers["GET_NUMBER"] = Answer(200, {}, said, slow_s=0.6)
+    tries = away(monkeypatch, times=3)
+    order = house.ordered()
+    eventually(lambda: house.purchase(order) == "unwanted")
+    assert len(tries) == 4
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_late_number_that_cannot_be_noted_is_told_to_staff(
+    house: House, farm: Farm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = json.dumps(farm.answers["GET_NUMBER"]).encode()
+    farm.answers["GET_NUMBER"] = Answer(200, {}, said, slow_s=0.6)
+    tries = away(monkeypatch, times=100)
+    with structlog.testing.capture_logs() as logs:
+        order = house.ordered()
+        eventually(lambda: [line["activation"] for line in logs if line["log_level"] == "error"] == [355])
+    assert (len(tries), house.purchase(order), house.alerts()) == (4, "unknown", ["purchase_unknown"])
 
 
 @pytest.mark.parametrize("number", [33612345678, 12, "447700900123", 447700900123.0, None, -5, 10**20])

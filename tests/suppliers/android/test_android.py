@@ -333,6 +333,20 @@ def test_a_message_reaches_the_customer_once(gateway: Gateway) -> None:
     assert [one["text"] for one in gateway.await_shown(order)] == ["Telegram code 54321"]
 
 
+@pytest.mark.promise("P6")
+def test_a_message_that_a_phone_kept_while_offline_is_not_the_next_customers(gateway: Gateway) -> None:
+    gateway.supplier("phones", "android", {"devices": DEVICES}, {"signing_key": [KEY]})
+    gateway.own(ONE, "phones")
+    before = gateway.clock.now()
+    gateway.clock.advance(3000)
+    order = gateway.order(ONE)
+    old = envelope(message="Telegram code 54321", receivedAt=before.isoformat())
+    new = envelope(message="Telegram code 11111", receivedAt=gateway.clock.now().isoformat())
+    assert posted(gateway, old).status_code == 204
+    assert posted(gateway, new | {"id": "another"}).status_code == 204
+    assert [one["code"] for one in gateway.await_shown(order)] == ["11111"]
+
+
 def test_a_message_whose_sim_is_unsure_reaches_nobody(gateway: Gateway) -> None:
     gateway.supplier("phones", "android", {"devices": DEVICES}, {"signing_key": [KEY]})
     for number in (TWO, THREE):

@@ -34,6 +34,7 @@ KNOBS: dict[str, Any] = {
     "slow_s": 0.5,
     "chance": 0.0,  # of a random fault at any purchase or change of state
     "ignores_max_price": False,
+    "says": {},  # by action: this instead of an answer, and nothing is done
 }
 AFTER = ("cut", "500", "html", "hang", "slow")
 """Faults that come when the work is done."""
@@ -181,6 +182,8 @@ class Server(BaseHTTPRequestHandler):
             "getActiveActivations": lambda: self.active(asked),
         }
         lacks = {"getNumberV2", "getFullSms", "getStatusV2"} if knobs["dialect"] == "v1" else set()
+        if action in knobs["says"]:
+            return str(knobs["says"][action])
         if action not in known or action in lacks:
             return "BAD_ACTION"
         return known[action]()

@@ -133,6 +133,31 @@ def test_a_number_in_national_form_is_given_back(hub: Hub) -> None:
     assert hub.alerts() == {"unusable_number"}
 
 
+@pytest.mark.parametrize(
+    "said", ['{"status": "success"}', '{"ok": 1}', "[]", "ERROR", "ERROR_SQL", "WHATEVER:8", "BAD_ACTION", "OTP_RECEIVED"]
+)  # fmt: skip
+def test_what_nobody_understands_gives_no_number_back(hub: Hub, said: str) -> None:
+    hub.upstream.set(national=True, cancel_after_s=0, says={"setStatus": said})
+    hub.bought()
+    hub.listen()
+    assert hub.states() == ["unwanted"]
+
+    hub.upstream.set(says={})
+    hub.listen()
+
+    assert (hub.states(), hub.upstream.live) == (["ended"], [])
+
+
+def test_a_number_that_is_never_understood_to_be_given_back_is_over_by_the_clock(hub: Hub) -> None:
+    hub.upstream.set(national=True, says={"setStatus": "ERROR"})
+    hub.bought()
+
+    hub.wait(1200)
+    hub.listen()
+
+    assert hub.states() == ["ended"]
+
+
 def test_a_number_that_is_ours_already_is_given_back(hub: Hub) -> None:
     hub.upstream.set(cancel_after_s=0)
     hub.shop.stock("GB", ["+447465000000"])

@@ -86,6 +86,22 @@ def test_a_server_that_is_away_is_a_definite_no(shop: Shop, hub: Hub) -> None:
     assert hub.alerts() == {"unreachable"}
 
 
+@pytest.mark.parametrize("what", ["finish", "cancel", "resend"])
+def test_a_server_that_is_gone_is_told_no_more_once_the_purchase_is_over_there(hub: Hub, what: str) -> None:
+    order = hub.bought()
+    call = Call(f"ol-{order.id}", "telegram", "GB", None, order.e164, 650_000)
+    settings = hub.configured.settings.model_copy(update={"url": "http://127.0.0.1:1/x"})
+    tell = getattr(HandlerApi(type(hub.configured)("hub", settings, {"api_key": ("k",)}), hub.around), what)
+
+    with pytest.raises(OutcomeUnknown):
+        tell(call)
+    assert hub.states() == ["bought"]
+    hub.shop.clock.advance(1200)
+    tell(call)
+
+    assert hub.states() == ["ended"]
+
+
 def test_a_server_that_sells_once_under_a_reference_is_asked_again_under_it(
     shop: Shop, intake: DirectIntake, upstream: Upstream
 ) -> None:

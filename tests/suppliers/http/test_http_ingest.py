@@ -82,6 +82,14 @@ def test_hostile_text_is_shown_and_breaks_nothing(rack: Gateway, text: str) -> N
     assert len(rack.await_shown(order)) == 1
 
 
+def test_a_wait_of_any_length_holds_up_nobodys_order(rack: Gateway) -> None:
+    order = rack.order(NUMBER)
+    assert post(rack, MESSAGE | {"waited_s": 2**53}).status_code == 204
+    rack.shop.wait(1203)
+    assert rack.shop.view(order)["state"] == "expired"
+    rack.shop.assert_books_are_true()
+
+
 @pytest.mark.promise("P6")
 def test_a_message_that_waited_since_before_the_order_reaches_nobody(rack: Gateway) -> None:
     order = rack.order(NUMBER)

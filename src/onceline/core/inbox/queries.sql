@@ -81,6 +81,13 @@ order by i.id
 limit 255
 for update of i
 
+-- name: lock_part_numbers
+select id
+from numbers
+where id = any(array(select number_id from inbound where part_group = %(group)s and state = 'part' limit 255))
+order by id
+for no key update
+
 -- name: old_parts
 -- Groups whose parts have waited too long. Index inbound_parts.
 select distinct part_group from inbound where state = 'part' and received_at < %(before)s limit %(limit)s

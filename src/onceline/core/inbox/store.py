@@ -183,6 +183,7 @@ def note_shown(tx: Transaction, parts: Assembly, message: int) -> None:
 
 def give_up_parts(tx: Transaction, vault: Vault, group: bytes) -> None:
     """The other parts never came: store what there is, its gaps marked."""
+    tx.send(_Q.lock_part_numbers, {"group": group})  # first, as everywhere
     if found := assemble(tx, vault, group):
         store_joined(tx, vault, found)
 

@@ -129,8 +129,12 @@ def adopt(
     now: datetime,
 ) -> int | None:
     """A number that a supplier chose, locked; None when somebody holds it, it rests, or it is burnt for the service."""
-    add_numbers(tx, pool=pool, country=country, network=network, contract=contract, numbers=[e164], now=now)
-    row = tx.one(_Q.adoptable, {"e164": e164, "service": service, "pool": pool, "now": now})
+    wanted = {"e164": e164, "service": service, "pool": pool, "now": now}
+    row = tx.one(_Q.adoptable, wanted)
+    if row is None:
+        place = {"pool": pool, "country": country, "network": network, "contract": contract}
+        if add_numbers(tx, **place, numbers=[e164], now=now):
+            row = tx.one(_Q.adoptable, wanted)
     return int(row.id) if row else None
 
 

@@ -40,6 +40,7 @@ from onceline.core.selftests import commands as selftests
 
 _SPOOL_SLACK = timedelta(minutes=1)
 """Less than any cool-down: who had a number a minute ago has it still, or nobody has."""
+_LONGEST_SPOOL_S = 30 * 86400
 _MOST_PAGES = 100
 """Of stored messages, read before an order ends; a flood beyond that waits for the sweeper."""
 
@@ -217,7 +218,7 @@ def _reading(context: Context, row: Row, content: Content, holder: Order | None)
 
 def _came_before(content: Content, row: Row, holder: Order) -> bool:
     """It lay in a spool since before this order began: it is for whoever had the number then (promise P6)."""
-    waited = timedelta(seconds=content.waited_s)
+    waited = timedelta(seconds=min(content.waited_s, _LONGEST_SPOOL_S))
     return waited > _SPOOL_SLACK and row.received_at - waited < holder.created_at
 
 

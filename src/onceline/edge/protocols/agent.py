@@ -13,6 +13,7 @@ import json
 import time
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
 import structlog
@@ -254,7 +255,7 @@ def _micros(said: Said, currency: str) -> int:
     if said.get("currency", wire.CURRENCIES.get(currency)) != wire.CURRENCIES.get(currency):
         raise NotUnderstood(f"currency must be that of {currency}, in which numbers are sold here")
     bid = said.get("sum")
-    if isinstance(bid, bool | str) or bid is None or not 0 <= bid <= LARGEST // MICROS:
+    if isinstance(bid, bool) or not isinstance(bid, int | Decimal) or not 0 <= bid <= LARGEST // MICROS:
         raise NotUnderstood("sum must be a number without quotes, and not negative")
     return int(bid * MICROS)
 

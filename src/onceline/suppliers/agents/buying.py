@@ -1,7 +1,7 @@
 """Orders that go to an agent: ask for a number, and say what became of it.
 
 The protocol knows no reference of ours, so a question whose answer was lost must never be asked again: it may have been
-heard. It is written down before it is asked; when the answer stays out, the customer's money goes back, staff are told,
+heard. It is written down before it is asked, and not asked once nobody waits for it; when the answer stays out, the customer's money goes back, staff are told,
 and a number that comes after all is cancelled. Promises: at most one question for an order and code; FINISH_ACTIVATION is
 repeated until the agent has understood it, for a day.
 """
@@ -18,7 +18,7 @@ from typing import Any
 import structlog
 
 from onceline.core.catalog.model import load_countries
-from onceline.core.errors import InvalidInput
+from onceline.core.errors import InvalidInput, Unavailable
 from onceline.core.phone import parse_e164
 from onceline.suppliers import purchases
 from onceline.suppliers.agents import places, wire
@@ -35,6 +35,8 @@ ANSWER_S = 3.0
 MOST_CODES = 3
 """Codes of one service that are tried, one after the other."""
 _ASKING = 4
+_NOTED_AGAIN_S = (1.0, 2.0, 4.0, 8.0)
+"""Pauses between tries to note what came late, while the database is away."""
 _TOLD_FOR = timedelta(days=1)
 _REFUSALS = frozenset(
     {"NO_NUMBERS", "ERROR", "NO_OPERATION", "NO_OP", "BAD_SERVICE", "IGNORED", "SERVICE_BAN"}
@@ -67,13 +69,12 @@ class Buyer:
         if not begun.is_new:
             return self._again(begun.purchase)
         fields = {"country": country, "operator": "any", "currency": self._settings.currency_number}
-        asking = self._asking.submit(self._ask, call, codes, fields, f"{price:f}")
+        end = time.monotonic() + ANSWER_S
+        asking = self._asking.submit(self._ask, call, codes, fields, f"{price:f}", end)
         try:
             named = asking.result(ANSWER_S)
         except Late:
-            self._doubt(call.reference, "timeout")
-            asking.add_done_callback(lambda late: self._came_late(call.reference, late))
-            raise NoNumbers from None
+            raise self._gave_up(call.reference, asking) from None
         except NoAnswer as lost:
             raise self._lost(call.reference, lost) from None
         return self._take(call, named)
@@ -111,22 +112,24 @@ class Buyer:
             self._doubt(known.reference, "asked_before")
         raise NoNumbers
 
-    def _ask(self, call: Call, codes: tuple[str, ...], fields: dict[str, Any], price: str) -> Named | None:
-        """One code after the other, as long as the answers are definite. Raises NoAnswer."""
-        end = time.monotonic() + ANSWER_S
+    def _ask(
+        self, call: Call, codes: tuple[str, ...], fields: dict[str, Any], price: str, end: float
+    ) -> Named | None:
+        """One code after the other, as long as the answers are definite and the caller waits. Raises NoAnswer."""
         for code in codes:
+            if time.monotonic() >= end:
+                return None
             answer = self._line.ask(
                 "GET_NUMBER", {"sum": price}, service=code, exceptionPhoneSet=[], **fields
             )
             named = _named(answer, call.country)
-            if named or time.monotonic() > end:
+            if named:
                 return named
         return None
 
     def _take(self, call: Call, named: Named | None) -> Acquired:
         if named is None:
-            with self._around.db.transaction() as tx:
-                purchases.none(tx, call.reference)
+            self._none(call.reference)
             raise NoNumbers
         if not self._note(call.reference, named, wanted=bool(named.number)):
             self._doubt(call.reference, "activation_known")
@@ -152,15 +155,29 @@ class Buyer:
 
     # What went wrong.
 
+    def _gave_up(self, reference: str, asking: Future[Named | None]) -> Exception:
+        """A question that still waited for its turn was never asked; of another nobody knows until it ends."""
+        if asking.cancel():
+            self._none(reference)
+            return NoNumbers()
+        try:
+            self._doubt(reference, "timeout")
+        finally:
+            asking.add_done_callback(lambda late: self._came_late(reference, late))
+        return NoNumbers()
+
     def _lost(self, reference: str, lost: NoAnswer) -> Exception:
         """The question never left, or nobody knows."""
         if lost.asked:
             self._doubt(reference, str(lost))
         else:
             self._alert("agent_unreachable")
-            with self._around.db.transaction() as tx:
-                purchases.none(tx, reference)
+            self._none(reference)
         return NoNumbers()
+
+    def _none(self, reference: str) -> None:
+        with self._around.db.transaction() as tx:
+            purchases.none(tx, reference)
 
     def _doubt(self, reference: str, why: str) -> None:
         with self._around.db.transaction() as tx:
@@ -169,15 +186,25 @@ class Buyer:
         self._alert("purchase_unknown", reference)
 
     def _came_late(self, reference: str, late: Future[Named | None]) -> None:
-        """Nobody waits any more: the number is noted to be cancelled, or the doubt is gone."""
+        """Nobody waits any more, and nobody would hear a fault: while the database is away it is tried again."""
         if late.exception() is not None:
             return
         named = late.result()
+        for pause_s in (*_NOTED_AGAIN_S, 0.0):
+            try:
+                self._note_late(reference, named)
+                return
+            except Unavailable:
+                time.sleep(pause_s)
+        activation = named.activation if named else 0
+        _LOG.error("late answer not noted", supplier=self._name, reference=reference, activation=activation)
+
+    def _note_late(self, reference: str, named: Named | None) -> None:
+        """The number is noted to be cancelled, or the doubt is gone. Raises Unavailable."""
         if named:
             self._note(reference, named, wanted=False)
         else:
-            with self._around.db.transaction() as tx:
-                purchases.none(tx, reference)
+            self._none(reference)
 
     def _alert(self, code: str, subject: str = "") -> None:
         self._around.intake.alert(self._name, code, subject)

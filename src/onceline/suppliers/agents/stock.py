@@ -64,6 +64,9 @@ class StockSession:
             return
         now = self._around.context.clock.now()
         with self._around.db.transaction() as tx:
+            if not purchases.feeds(tx, self._supplier, self._settings.pool):
+                self._around.intake.alert(self._supplier, "pool_of_another", self._settings.pool)
+                return
             rows = [Stock(country, service, count) for (country, service), count in sorted(counts.items())]
             purchases.set_stock(tx, self._settings.pool, rows, now)
             due = purchases.lease_due(tx, self._supplier, now, _AT_ONCE)

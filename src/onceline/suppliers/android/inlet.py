@@ -22,6 +22,7 @@ from onceline.suppliers.base import (
     Surroundings,
     plain_answer,
 )
+from onceline.suppliers.payload import dated
 from onceline.suppliers.signing import active, check_address, check_secrets
 
 SIGNING_KEY = "signing_key"
@@ -43,7 +44,8 @@ class AndroidInlet:
 
     def read(self, request: Request) -> Sequence[Arrival | Heartbeat]:
         verify(request, self._keys)
-        return read_body(self._settings, request.body, request.headers.get("user-agent", ""))
+        found = read_body(self._settings, request.body, request.headers.get("user-agent", ""))
+        return dated(found, request.received_at)
 
     def answer(self, outcome: Outcome) -> Answer:
         return plain_answer(outcome)

@@ -77,12 +77,12 @@ class Listener:
         self.listen(purchase)
 
     def give_back(self, purchase: Purchase) -> bool:
-        """Cancel what is of no use; it is tried again while the server says that it is too early."""
+        """Cancel what is of no use; tried again until the server says that it is closed, or it is over by the clock."""
         try:
             said = self._client.ask("setStatus", {"id": purchase.supplier_order_id or "", "status": CANCEL})
         except NoAnswer:
             return False
-        if said.word not in wire.TOO_EARLY and said.word not in wire.REFUSED:
+        if said.word in wire.CLOSED or said.word == "EMPTY":
             self._end(purchase)
         return True
 

@@ -236,6 +236,11 @@ class HandlerApi:
             return None
         if purchase.supplier_order_id is None:
             raise OutcomeUnknown
+        if self._now() >= purchase.ends_at:
+            self._end(
+                purchase
+            )  # it ended there by itself: nothing is left to say, and perhaps nobody to say it to
+            return None
         return purchase
 
     def _close(self, purchase: Purchase, status: str) -> None:
@@ -243,7 +248,7 @@ class HandlerApi:
         if said.word in wire.HAS_CODE and status == CANCEL:
             self._listener.listen(purchase)
             said = self._set_status(purchase, FINISH)
-        if said.word in wire.CLOSED or said.word == "EMPTY" or self._now() >= purchase.ends_at:
+        if said.word in wire.CLOSED or said.word == "EMPTY":
             self._end(purchase)
             return
         if said.word in wire.REFUSED:

@@ -34,7 +34,6 @@ CLOSED = frozenset(
 """Of an activation: there is nothing left to finish or to cancel."""
 HAS_CODE = frozenset(("OTP_RECEIVED", "NEW_OTP_RECEIVED", "BAD_STATUS"))
 """What a cancel is refused with when a code came."""
-TOO_EARLY = frozenset(("EARLY_CANCEL_DENIED", "TOO_EARLY", "FREEZE_PERIOD_NOT_REACHED"))
 WAITS = frozenset(("STATUS_WAIT_CODE", "STATUS_WAIT_RETRY", "STATUS_WAIT_RESEND"))
 
 _WORD = re.compile(r"([A-Z][A-Z0-9_]{1,48})(?::([\s\S]*))?")

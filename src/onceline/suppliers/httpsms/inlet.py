@@ -23,7 +23,7 @@ from onceline.suppliers.base import (
     plain_answer,
 )
 from onceline.suppliers.httpsms.token import verify
-from onceline.suppliers.payload import read_json
+from onceline.suppliers.payload import dated, read_json
 from onceline.suppliers.signing import active, check_address, check_secrets
 
 SIGNING_KEY = "signing_key"
@@ -45,7 +45,7 @@ class HttpSmsInlet:
 
     def read(self, request: Request) -> Sequence[Arrival | Heartbeat]:
         verify(request, self._keys)
-        return read_body(request.body)
+        return dated(read_body(request.body), request.received_at)
 
     def answer(self, outcome: Outcome) -> Answer:
         return plain_answer(outcome)

@@ -31,7 +31,7 @@ from onceline.suppliers.base import (
     Unreadable,
     plain_answer,
 )
-from onceline.suppliers.payload import read_json
+from onceline.suppliers.payload import dated, read_json
 from onceline.suppliers.signing import active, check_address, check_secrets, equals_any
 
 SIGNING_SECRET = "signing_secret"  # noqa: S105 - the name of a secret, not one
@@ -72,7 +72,7 @@ class TextbeeInlet:
 
     def read(self, request: Request) -> Sequence[Arrival | Heartbeat]:
         verify(request, self._secrets)
-        return read_body(self._settings.devices, request.body)
+        return dated(read_body(self._settings.devices, request.body), request.received_at)
 
     def answer(self, outcome: Outcome) -> Answer:
         return plain_answer(outcome)
