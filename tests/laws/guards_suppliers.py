@@ -248,7 +248,7 @@ _HUB_GUARDS = (
        "if over or not found", "if not found",
        HUB_PUSH + "test_an_hour_after_the_orders_end_a_message_is_given_up"),
     _g("a hub that hangs takes every slot", _HUB_PUSH,
-       "min(OF_HUB - self._under_way[hub.side], SLOTS - self._under_way.total())", "SLOTS - self._under_way.total()",
+       "min(OF_HUB - under_way, SLOTS - all_under_way - len(claims))", "SLOTS - all_under_way - len(claims)",
        HUB_PUSH + "test_a_hub_that_hangs_holds_up_no_other"),
 )
 

@@ -153,6 +153,7 @@ def test_a_supplier_that_is_not_there_is_not_found_and_a_disabled_one_comes_agai
     with box.shop.db.transaction() as tx:
         store.set_enabled(tx, "box", True)
     eventually(lambda: push(box, message()).status_code == 204)
+    assert stored(box) == 1
 
 
 @pytest.mark.parametrize(

@@ -136,6 +136,7 @@ def test_a_supplier_that_is_added_runs_and_one_that_is_disabled_ends(
     with shop.db.transaction() as tx:
         store.set_enabled(tx, "farm", False)
     eventually(lambda: log.running == [])
+    assert len(log.begun) == 2
 
 
 def test_a_session_runs_in_one_worker_and_another_takes_it_over(
