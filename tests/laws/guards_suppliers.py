@@ -208,9 +208,6 @@ _RESALE_GUARDS = (
     _g("any key is an agent's", "suppliers/agents/inlet.py",
        "if not any(matches):", "if False:",
        FARM + "test_another_key_is_refused"),
-    _g("a bomb is unpacked whole", "suppliers/agents/wire.py",
-       "reader.decompress(body, most + 1)", "reader.decompress(body)",
-       WIRE + "test_a_bomb_is_refused_before_it_is_whole"),
 )
 
 _HUB_GUARDS = (

@@ -51,7 +51,7 @@ class Content:
 
     @property
     def text(self) -> str:
-        return read_all([self.piece])[:LONGEST_TEXT]
+        return read_all([self.piece])
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,9 +228,9 @@ def _named(row: Row) -> tuple[str, str]:
 
 
 def _cut(text: str | Encoded) -> str | Encoded:
-    return (
-        text[:LONGEST_TEXT] if isinstance(text, str) else Encoded(text.data[: 2 * LONGEST_TEXT], text.coding)
-    )
+    if isinstance(text, str):
+        return text[:LONGEST_TEXT]
+    return Encoded(text.data[: LONGEST_TEXT * (2 if text.coding == "ucs2" else 1)], text.coding)
 
 
 def _pack(content: Content) -> bytes:
