@@ -6,7 +6,7 @@ import itertools
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -96,6 +96,23 @@ def conninfo(server: str, template: str) -> Iterator[str]:
     yield _named(server, name)
     with psycopg.connect(server, autocommit=True) as connection:
         connection.execute(f"drop database {name} (force)")
+
+
+@pytest.fixture
+def away(server: str, conninfo: str) -> Iterator[Callable[[bool], None]]:
+    """Cuts every connection of the test's database and refuses new ones, or lets them in again."""
+    name = psycopg.conninfo.conninfo_to_dict(conninfo)["dbname"]
+
+    def switch(is_away: bool) -> None:
+        with psycopg.connect(server, autocommit=True) as connection:
+            connection.execute(f"alter database {name} allow_connections {not is_away}")
+            if is_away:
+                connection.execute(
+                    "select pg_terminate_backend(pid) from pg_stat_activity where datname = %s", (name,)
+                )
+
+    yield switch
+    switch(False)
 
 
 @pytest.fixture

@@ -25,23 +25,6 @@ def lonely(settings: Settings, db: Database, context: Context, shop: Shop) -> It
         yield Town(shop, settings, url, http).customer(ALICE)
 
 
-@pytest.fixture
-def away(server: str, conninfo: str) -> Iterator[Callable[[bool], None]]:
-    """Cuts every connection of the test's database and refuses new ones, or lets them in again."""
-    name = psycopg.conninfo.conninfo_to_dict(conninfo)["dbname"]
-
-    def switch(is_away: bool) -> None:
-        with psycopg.connect(server, autocommit=True) as connection:
-            connection.execute(f"alter database {name} allow_connections {not is_away}")
-            if is_away:
-                connection.execute(
-                    "select pg_terminate_backend(pid) from pg_stat_activity where datname = %s", (name,)
-                )
-
-    yield switch
-    switch(False)
-
-
 def test_without_its_database_the_door_says_503_within_five_seconds_and_comes_back(
     lonely: Client, away: Callable[[bool], None]
 ) -> None:

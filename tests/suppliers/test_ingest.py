@@ -6,16 +6,16 @@ import hashlib
 import hmac
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import httpx
-import psycopg
 import pytest
 import structlog
 
 from onceline.core.suppliers import store
+from onceline.suppliers.http.inlet import SignedInlet
 from onceline.workers.sweep import sweep_round
 from tests.edge.door import eventually
 from tests.suppliers.conftest import Gateway
@@ -47,23 +47,6 @@ def box(gateway: Gateway) -> Gateway:
     gateway.supplier("box", kind="http", secrets={"signing_key": [KEY]})
     gateway.own(NUMBER, supplier="box")
     return gateway
-
-
-@pytest.fixture
-def away(server: str, conninfo: str) -> Iterator[Callable[[bool], None]]:
-    """Cuts every connection of the test's database and refuses new ones, or lets them in again."""
-    name = psycopg.conninfo.conninfo_to_dict(conninfo)["dbname"]
-
-    def switch(is_away: bool) -> None:
-        with psycopg.connect(server, autocommit=True) as connection:
-            connection.execute(f"alter database {name} allow_connections {not is_away}")
-            if is_away:
-                connection.execute(
-                    "select pg_terminate_backend(pid) from pg_stat_activity where datname = %s", (name,)
-                )
-
-    yield switch
-    switch(False)
 
 
 def alerts(gateway: Gateway) -> dict[str, tuple[str, int]]:
@@ -178,6 +161,14 @@ def test_without_its_database_the_door_acknowledges_nothing(
     eventually(lambda: push(box, message(text="Telegram code: 55555", name="during")).status_code == 204, 10)
     sweep_round(box.shop.db, box.shop.context)  # what T2 could not finish meanwhile
     assert [one["code"] for one in box.await_shown(order, 2)] == ["48291", "55555"]
+
+
+def test_a_fault_of_ours_is_no_acknowledgement(box: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> None:
+        raise RuntimeError("nobody thought of this")
+
+    monkeypatch.setattr(SignedInlet, "read", broken)
+    assert push(box, message()).status_code == 503
 
 
 def test_while_the_database_is_away_a_new_supplier_is_not_called_unknown(

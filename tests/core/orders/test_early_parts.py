@@ -86,6 +86,17 @@ def test_the_rest_of_a_message_completes_it_after_the_order_was_finished(
     shop.assert_books_are_true()
 
 
+def test_a_part_that_comes_after_the_end_waits_for_the_others(shop: Shop, order: Order) -> None:
+    """Nobody is in a hurry any more, and it would have to be shown as late and then again as whole."""
+    shop.wait(1203)
+    part(shop, order, 1, FIRST)
+    assert told(shop, order) == []
+    part(shop, order, 2, REST)
+    [message] = shop.view(order)["messages"]
+    assert (message["text"], message["late"]) == (FIRST + REST, True)
+    shop.assert_books_are_true()
+
+
 @pytest.mark.promise("A1")
 def test_a_part_of_a_prohibited_senders_message_is_not_shown_early(shop: Shop, order: Order) -> None:
     shop.sms(order.e164, "PayPal: your code is 482913. Do not", sender="PayPal", part=Part(7, 1, 2))
