@@ -26,8 +26,8 @@ from onceline.core.inventory import store as inventory
 from onceline.core.money import MICROS
 from onceline.core.suppliers import store
 from onceline.wiring import installation
-from tests.suppliers.smpp.smsc import smsc
-from tests.suppliers.smpp.vectors import addressed, sms
+from tests.suppliers.smpp.smsc import Smsc, smsc
+from tests.suppliers.smpp.vectors import Pdu, addressed, sms
 
 CONNECTIONS = 32
 COUNT = 6000
@@ -37,6 +37,7 @@ FLOOD_HTTP, FLOOD_SMPP = 500, 2000
 ORDERED_RATE = 5
 SECONDS = 15
 STOCK = 5000
+SINGLES, BURST = 100, 1000
 
 
 def run() -> Iterator[Row]:
@@ -68,6 +69,53 @@ def run() -> Iterator[Row]:
         drained = carrier.wait("drained", seconds=300)
         rate = drained["count"] / drained["seconds"]
         yield _waited(f"SMPP ({rate:,.0f} came through)", FLOOD_SMPP, waits)
+    yield from _to_webhooks()
+
+
+def _to_webhooks() -> Iterator[Row]:
+    """SMPP in until the customer's server was called: one by one, and as a burst."""
+    with smsc(password=PASSWORD, telling=False) as carrier, house(webhook_loopback="true") as served:
+        _configure(served, carrier.port, cheapest="carrier")
+        carrier.wait("bind", lambda event: event["status"] == 0, seconds=60)
+        [key] = served.accounts(1)
+        numbers = uvloop.run(order_numbers(served, key, SINGLES + BURST))
+        singles, burst = uvloop.run(_called(served, key, carrier, numbers))
+    seconds = sorted(singles)
+    yield Row("SMPP in → webhook called, one by one, p50", seconds[len(seconds) // 2] * 1000, unit="ms")
+    yield Row(
+        "SMPP in → webhook called, one by one, p95", seconds[len(seconds) * 95 // 100] * 1000, unit="ms"
+    )
+    yield Row(
+        "SMPP in → webhook called, a burst", BURST / burst, unit="/s", note=f"{BURST} orders, window 50"
+    )
+
+
+async def _called(served: House, key: str, carrier: Smsc, numbers: list[str]) -> tuple[list[float], float]:
+    times = Times()
+    async with CHANNELS["webhook"](served, key, times.heard):
+        for turn, number in enumerate(numbers[:SINGLES]):
+            times.sent[f"{300000 + turn}"] = time.monotonic()
+            carrier.queue([_delivered(number, f"{300000 + turn}")], window=50)
+            await asyncio.sleep(0.1)
+        await times.settled()
+        singles = list(times.took.values())
+        began = time.monotonic()
+        for turn in range(SINGLES, len(numbers)):
+            times.sent[f"{300000 + turn}"] = began
+        carrier.queue(
+            [
+                _delivered(number, f"{300000 + SINGLES + turn}")
+                for turn, number in enumerate(numbers[SINGLES:])
+            ],
+            window=50,
+        )
+        await times.settled()
+    assert len(times.took) == len(numbers), f"{len(numbers) - len(times.took)} never came"
+    return singles, max(list(times.took.values())[SINGLES:])
+
+
+def _delivered(number: str, code: str) -> Pdu:
+    return addressed(sms(f"Telegram code: {code}".encode(), digits=number[1:].encode()), [""], code)
 
 
 def _waited(what: str, rate: int, waits: list[float]) -> Row:
@@ -82,7 +130,7 @@ def _waited(what: str, rate: int, waits: list[float]) -> Row:
     )
 
 
-def _configure(served: House, port: int | None) -> None:
+def _configure(served: House, port: int | None, cheapest: str = "box") -> None:
     settings = Settings(data_dir=served.folder, database_url=served.conninfo)
     with installation(settings) as (db, context), db.transaction() as tx:
         now = context.clock.now()
@@ -94,7 +142,7 @@ def _configure(served: House, port: int | None) -> None:
             store.add_secret(tx, context.vault, "carrier", "password", PASSWORD, now)
         for name, first in (("box", 0), ("carrier", STOCK)):
             pool = catalog.seed_pool(tx, Pool(name, name, name, "test"))
-            catalog.set_price(tx, pool, MICROS // 100)
+            catalog.set_price(tx, pool, MICROS // (100 if name == cheapest else 50))
             inventory.add_numbers(
                 tx,
                 pool=name,

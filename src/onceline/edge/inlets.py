@@ -49,7 +49,7 @@ class Inlets:
 
     async def find(self, name: str) -> Inlet:
         """Raises Unknown, Disabled, Unavailable."""
-        if self._is_due(FRESH_S):
+        if self._is_due(FRESH_S) and not (name in self._found and self._reading.locked()):
             await self._refresh(FRESH_S)
         if name not in self._found:  # a wake-up may be lost
             await self._refresh(RETRY_S)
@@ -68,7 +68,7 @@ class Inlets:
         return is_old and now - self._tried_at > (RETRY_S if self._tried_at > self._read_at else 0)
 
     async def _refresh(self, fresh_s: float) -> None:
-        """At most one reading at a time; while the database is away, one every RETRY_S, and nobody waits for more than that."""
+        """At most one reading at a time, for which only those wait who are not known; while it fails, one every RETRY_S."""
         async with self._reading:
             if not self._is_due(fresh_s):
                 return  # somebody else read while we waited
