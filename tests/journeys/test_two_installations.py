@@ -190,7 +190,7 @@ def test_a_code_that_reaches_the_agents_gateway_is_shown_to_the_hubs_customer(tw
     asked = two.wire.asked("GET_NUMBER")[-1]
     assert format_amount(OWN) == f"{asked['sum']:.4f}"
     batch = two.shop.rows("select contract, country from batches order by id desc limit 1")[0]
-    assert (batch.contract, batch.country) == (f"farm: ol-{order['id']}", "GB")
+    assert (batch.contract, batch.country) == ("asked of farm", "GB")
 
 
 @pytest.mark.promise("M1")
