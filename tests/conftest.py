@@ -100,7 +100,13 @@ def conninfo(server: str, template: str) -> Iterator[str]:
 
 @pytest.fixture
 def away(server: str, conninfo: str) -> Iterator[Callable[[bool], None]]:
-    """Cuts every connection of the test's database and refuses new ones, or lets them in again."""
+    with switched_off(server, conninfo) as switch:
+        yield switch
+
+
+@contextmanager
+def switched_off(server: str, conninfo: str) -> Iterator[Callable[[bool], None]]:
+    """Cuts every connection of a database and refuses new ones, or lets them in again, as at the end."""
     name = psycopg.conninfo.conninfo_to_dict(conninfo)["dbname"]
 
     def switch(is_away: bool) -> None:

@@ -16,7 +16,6 @@ import secrets
 from datetime import datetime, timedelta
 from typing import Any
 
-import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -214,7 +213,6 @@ class Walk(RuleBasedStateMachine):
         return {name: value for name, value in self._view(order).items() if name not in _TIME_BOUND}
 
 
-@pytest.mark.timeout(600)  # a database for each walk: 20 s alone, minutes beside other work
 def test_the_invariants_hold_on_every_walk(fresh_shop: FreshShop, soak: bool) -> None:
     walk(fresh_shop, walks=400 if soak else 12, steps=50 if soak else 30)
 

@@ -30,7 +30,7 @@ from onceline.core.vault import (
 from onceline.core.vault.master import KeyStoreDamaged
 from onceline.core.vault.postgres import Beside
 from onceline.wiring import move_keys, open_context, open_keys
-from tests.conftest import KeyServer
+from tests.conftest import KeyServer, switched_off
 from tests.personas import ALICE
 from tests.shop import DRAIN_S, WINDOW_S, Shop
 
@@ -64,19 +64,9 @@ def store(opened: Opener) -> PostgresKeyStore:
 
 @pytest.fixture
 def away(key_server: KeyServer, keys_url: str) -> Iterator[Callable[[bool], None]]:
-    """Cuts every connection of the key store and refuses new ones, or lets them in again."""
-    name = psycopg.conninfo.conninfo_to_dict(keys_url)["dbname"]
-
-    def switch(is_away: bool) -> None:
-        with psycopg.connect(key_server.conninfo, autocommit=True) as connection:
-            connection.execute(f"alter database {name} allow_connections {not is_away}")
-            if is_away:
-                connection.execute(
-                    "select pg_terminate_backend(pid) from pg_stat_activity where datname = %s", (name,)
-                )
-
-    yield switch
-    switch(False)
+    """Of the key store."""
+    with switched_off(key_server.conninfo, keys_url) as switch:
+        yield switch
 
 
 def rows(url: str, statement: str) -> list[tuple[object, ...]]:
