@@ -13,6 +13,7 @@ OncelineError
 │   ├── AccountSuspended        account_suspended
 │   ├── OutOfStock              out_of_stock
 │   ├── InsufficientBalance     insufficient_balance
+│   ├── SpendCapReached         spend_cap_reached
 │   ├── PriceTooLow             price_too_low
 │   ├── ProhibitedService       prohibited_service
 │   ├── LimitExceeded           limit_exceeded
@@ -121,6 +122,17 @@ class InsufficientBalance(Refusal):
 
     def __init__(self, missing: int) -> None:
         super().__init__("The available balance does not cover the price.", missing=missing)
+
+
+class SpendCapReached(Refusal):
+    """`left`: micro-units that the key may still spend."""
+
+    code = "spend_cap_reached"
+
+    def __init__(self, left: int) -> None:
+        super().__init__(
+            "The price is above what this key's spend cap leaves. What is released counts no more.", left=left
+        )
 
 
 class PriceTooLow(Refusal):

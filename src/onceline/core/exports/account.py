@@ -57,6 +57,20 @@ def balances(tx: Transaction, wanted: Wanted, _: Place | None) -> Step:
 def keys(tx: Transaction, wanted: Wanted, at: Place | None) -> Step:
     """As GET /keys shows them, all of them."""
     rows = tx.all(_Q.keys, {"side": wanted.side, "after": at[0] if at else 0, "limit": sections.STEP_ROWS})
+    return Step([_key(row) for row in rows], _after(rows))
+
+
+def _key(row: Row) -> View:
+    caps = {name: getattr(row, name) for name in ("spend_cap", "spent")}
+    amounts = {name: None if value is None else format_amount(value) for name, value in caps.items()}
+    return {**_plain(row), **amounts}
+
+
+def sessions(tx: Transaction, wanted: Wanted, at: Place | None) -> Step:
+    """When people were logged in, as long as that is kept; a session has a row on each side."""
+    rows = tx.all(
+        _Q.sessions, {"side": wanted.side, "after": at[0] if at else 0, "limit": sections.STEP_ROWS}
+    )
     return Step([_plain(row) for row in rows], _after(rows))
 
 
@@ -243,6 +257,7 @@ SECTIONS: tuple[Section, ...] = (
     Section("account", account, of_side=False),
     Section("balances", balances),
     Section("keys", keys),
+    Section("sessions", sessions),
     Section("orders", whole_orders),
     Section("messages", sections.messages),
     Section("transfers", sections.transfers),

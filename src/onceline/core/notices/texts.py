@@ -46,6 +46,11 @@ TEXTS = MappingProxyType(
             "The balance is low",
             "{available} {currency} are available, less than the {threshold} {currency} you asked to be told of.",
         ),
+        "rental.extension_failed": Text(
+            "A rental could not be extended",
+            "The rental {order} for {service} is to go on by itself, but could not be extended ({reason}). It ends at "
+            "{end}; until then it is tried again every few minutes.",
+        ),
         "policy.changed": Text(
             "{policy} changes on {effective}", "Version {version} takes effect on {effective}. {summary}"
         ),
