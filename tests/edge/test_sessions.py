@@ -10,6 +10,7 @@ import pytest
 
 from onceline.core.access import commands as access
 from onceline.core.access.sessions import SessionGrants, end_grants, open_session, session_grant
+from onceline.core.errors import KeyRefused
 from onceline.edge import hub
 from tests.edge.door import Client, Live, Town, assert_problem
 from tests.edge.test_live import NOT_ALLOWED, TOO_MANY, closes, stays_silent
@@ -43,6 +44,15 @@ def log_out(town: Town, session: SessionGrants) -> None:
         end_grants(tx, session, town.shop.clock.now())
 
 
+def is_over(town: Town, session: SessionGrants) -> bool:
+    with town.shop.db.transaction() as tx:
+        try:
+            session_grant(tx, session.test, town.shop.clock.now())
+        except KeyRefused:
+            return True
+    return False
+
+
 def test_a_sessions_socket_hears_its_side_until_the_log_out(
     town: Town, alice: Client, session: SessionGrants
 ) -> None:
@@ -73,8 +83,9 @@ def test_a_live_sides_socket_hears_nothing_of_the_test_side(
     town: Town, alice: Client, session: SessionGrants
 ) -> None:
     with live(town, alice, session.live) as line:
-        alice.order()
+        order = alice.order()
         stays_silent(line)
+    assert alice.read(order) == order
 
 
 def test_a_session_that_expires_takes_its_sockets_along(
@@ -82,6 +93,7 @@ def test_a_session_that_expires_takes_its_sockets_along(
 ) -> None:
     with live(town, alice, session.test) as line, closes(line, NOT_ALLOWED, within=1.5):
         town.shop.clock.advance(60)
+    assert is_over(town, session)
 
 
 def test_a_log_out_in_another_process_is_noticed_by_the_poll(
@@ -90,6 +102,7 @@ def test_a_log_out_in_another_process_is_noticed_by_the_poll(
     """No wake-up at all: the rows alone."""
     with live(town, alice, session.test) as line, closes(line, NOT_ALLOWED, within=1.5):
         town.shop.run("update grants set revoked_at = now() where id = any(%(ids)s)", ids=list(session))
+    assert is_over(town, session)
 
 
 def test_a_session_has_so_many_sockets_and_leaves_the_keys_their_room(
@@ -100,7 +113,7 @@ def test_a_session_has_so_many_sockets_and_leaves_the_keys_their_room(
         with alice.line() as third, closes(third, TOO_MANY):
             third.send({"type": "auth", "ticket": ticket(town, session.test)})
         with live(town, alice, session.live), alice.live() as key:
-            key.ready()
+            assert key.ready()
 
 
 @pytest.mark.parametrize("text", ["session", "{grant}", "{ticket}"])

@@ -172,9 +172,7 @@ async def extend_order(
     """Lengthen a rental by one of the durations on offer."""
 
     def change(tx: Transaction) -> dict[str, Any]:
-        commands.extend(
-            tx, house.context, grant.side, order_id, wanted.duration, idempotency_key, grant.cap
-        )
+        commands.extend(tx, house.context, grant.side, order_id, wanted.duration, idempotency_key, grant.cap)
         return view.order_views(tx, house.context, [order_id])[0]
 
     return _answer(await house.commands.run(change), 200, replayed=False)

@@ -1,0 +1,27 @@
+"""Figures of the published promises that no other part of the program counts yet, each named once.
+
+A part that comes to keep one of them brings its own constant, and its line here goes.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+DEPOSIT_REFUND_FOR = timedelta(days=14)
+"""M4: after a deposit of which nothing was spent."""
+ERASURE_QUEUE = timedelta(days=14)
+"""P9: between the wish to be deleted and the deletion, with an undo."""
+BACKUPS_FOR = timedelta(days=14)
+"""P10: no backup is older."""
+ERASED_WITHIN = timedelta(days=30)
+"""P9 and P10 together."""
+REQUEST_LOGS_FOR = timedelta(days=90)
+"""P12: which key called which route; at most."""
+UPTIME_PER_MILLE = 999
+"""D11: of a month."""
+MAINTENANCE_NOTICE = timedelta(hours=24)
+"""D11: maintenance that is announced so early does not count."""
+SHARE_MEDIAN_MS, SHARE_P99 = 100, timedelta(seconds=1)
+"""D2: what is ours of a message's way."""
+ROUTE_MEDIAN, ROUTE_P95 = timedelta(seconds=3), timedelta(seconds=10)
+"""D2: the whole way."""
