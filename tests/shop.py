@@ -160,10 +160,11 @@ class Shop:
             return commands.place(tx, self.context, who.side, requests, key)
 
     def extend(
-        self, who: Customer, order: Order, duration_s: int, key: str | None = None, cap: int | None = None
-    ) -> Order:
+        self, who: Customer, order: Order, duration_s: int, key: str | None = None, cap: int | None = None,
+        max_price: int | None = None,
+    ) -> Order:  # fmt: skip
         with self.db.transaction() as tx:
-            return commands.extend(tx, self.context, who.side, order.id, duration_s, key, cap)
+            return commands.extend(tx, self.context, who.side, order.id, duration_s, key, cap, max_price)
 
     def capped_key(self, who: Customer, amount: int) -> Grant:
         """One more key, which may spend so much."""

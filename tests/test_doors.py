@@ -60,6 +60,8 @@ def ask(app: Any, path: str, *pieces: bytes, kind: str = "http", gone: bool = Fa
         ("/in", "edge"),
         ("/api/v1/orders", "edge"),
         ("/metrics", "edge"),
+        ("*", "desk"),
+        ("", "desk"),
     ],
 )
 def test_machines_go_to_the_edge_and_everybody_else_to_the_desk(path: str, door: str) -> None:

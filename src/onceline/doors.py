@@ -22,7 +22,7 @@ class Doors:
         self._desk = desk
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        pages = scope["type"] == "http" and scope["path"].split("/", 2)[1] not in EDGE
+        pages = scope["type"] == "http" and scope["path"].lstrip("/").split("/", 1)[0] not in EDGE
         await (self._desk if pages else self._edge)(scope, receive, send)
 
 

@@ -233,6 +233,17 @@ def test_an_extension_that_costs_too_much_says_what_is_missing(town: Town) -> No
     assert_problem(answer, 402, "insufficient_balance", missing="1.0000")
 
 
+def test_an_extension_above_max_price_is_refused_with_the_price_of_now(alice: Client) -> None:
+    order = alice.order(kind="rental", duration=4 * 3600)
+    path, body = f"/orders/{order['id']}/extend", {"duration": 4 * 3600}
+    answer = alice.post(path, body | {"max_price": "0.9999"}, "bound")
+    assert_problem(answer, 409, "price_too_low", lowest_price="1.0000")
+    assert alice.json("/balance")["held"] == "1.0000"
+    assert_problem(alice.post(path, body | {"max_price": "cheap"}, "bound"), 422, "invalid_input")
+    assert alice.post(path, body | {"max_price": "1.00"}, "bound").status_code == 200
+    assert alice.json("/balance")["held"] == "2.0000"
+
+
 def test_an_extension_needs_an_idempotency_key(alice: Client) -> None:
     order = alice.order(kind="rental", duration=4 * 3600)
     answer = alice.post(f"/orders/{order['id']}/extend", {"duration": 4 * 3600})

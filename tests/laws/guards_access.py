@@ -92,10 +92,10 @@ ACCESS = (
        EC + "test_a_rotated_key_shares_what_is_left_with_its_successor"),
     _g("a renewal takes no lock", _RENEW, "order = store.locked(tx, order_id)", "order = store.order(tx, order_id)",
        N + "test_workers_that_come_at_once_extend_once"),
-    _g("a renewal's extension has no name of its own", _RENEW, "duration_s, key, cap)", "duration_s, None, cap)",
+    _g("a renewal's extension has no name of its own", _RENEW, "duration_s, key, agreed.cap, agreed.price)", "duration_s, None, agreed.cap, agreed.price)",
        N + "test_a_worker_that_knows_of_an_extension_too_late_does_not_repeat_it"),
     _g("a suspended account's rental goes on", _RENEW, 'if row.state != "open":', "if False:",
        N + "test_a_suspended_account_buys_no_more_time"),
-    _g("a renewal is above every cap", _RENEW, "return None if row.cap is None else int(row.cap)", "return None",
+    _g("a renewal is above every cap", _RENEW, "return _Agreed(row.agreed, row.cap)", "return _Agreed(row.agreed, None)",
        N + "test_a_renewal_counts_against_the_cap_of_the_key_that_asked_for_it"),
 )

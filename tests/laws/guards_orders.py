@@ -167,7 +167,7 @@ _COMMAND_GUARDS = (
        "if known is None or bytes(known.request) != request:", "if known is None:",
        RENTALS + "test_the_same_key_for_another_extension_is_a_conflict"),
     _g("a key of an extension fits any rental", _COMMANDS,
-       '["extend", order_id, duration_s]', '["extend", duration_s]',
+       '["extend", order_id, duration_s, max_price]', '["extend", duration_s, max_price]',
        RENTALS + "test_the_same_key_for_another_rental_is_a_conflict"),
     _g("a key extends as often as it comes", _COMMANDS,
        "if idempotency_key and _claim(", "if False and _claim(",

@@ -140,10 +140,10 @@ class PriceTooLow(Refusal):
 
     code = "price_too_low"
 
-    def __init__(self, lowest_price: int) -> None:
-        super().__init__(
-            "No number is leasable at max_price; lowest_price would work.", lowest_price=lowest_price
-        )
+    def __init__(
+        self, lowest_price: int, detail: str = "No number is leasable at max_price; lowest_price would work."
+    ) -> None:
+        super().__init__(detail, lowest_price=lowest_price)
 
 
 class ProhibitedService(Refusal):

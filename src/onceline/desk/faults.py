@@ -44,6 +44,12 @@ def not_found(request: HttpRequest, exception: Exception | None = None) -> HttpR
     return page(request, 404, _("Nothing here"), text)
 
 
+def wrong_method(request: HttpRequest) -> HttpResponse:
+    """Somebody came by address to where only a form leads, as after a log-in in between."""
+    text = _("This address takes a form that was filled in. Nothing was changed.")
+    return page(request, 405, _("There is no page here"), text)
+
+
 def server_error(request: HttpRequest) -> HttpResponse:
     """Django asks for it also where a middleware finds the database away, before any view was reached."""
     if isinstance(sys.exception(), OperationalError | InterfaceError):

@@ -100,6 +100,9 @@ _REASONS: dict[str, Any] = {
     "insufficient_balance": _("the balance is too low"),
     "spend_cap_reached": _("the spending cap of its key is reached"),
     "account_suspended": _("the account is suspended"),
+    "price_too_low": _(
+        "it costs more now than when you switched this on; to agree to the new price, switch it off and on again"
+    ),
 }
 
 

@@ -37,7 +37,7 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "csp.middleware.CSPMiddleware",
     "django.middleware.gzip.GZipMiddleware",
-    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "onceline.desk.files.Served",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -158,6 +158,7 @@ _RATE_LIMITS = {
     "change_password": "5/m/user",
     "manage_email": "10/m/user",
     "reauthenticate": "10/m/user",
+    "invite": "20/d/key",
 }
 
 MFA_ADAPTER = "onceline.desk.people.adapter.MfaAdapter"
@@ -202,7 +203,7 @@ STORAGES = {"staticfiles": {"BACKEND": "onceline.desk.files.Versioned"}}
 WHITENOISE_USE_FINDERS = True
 WHITENOISE_AUTOREFRESH = False
 WHITENOISE_MAX_AGE = 365 * 86400
-"""Every address carries its content's digest (files.Versioned)."""
+"""Every address carries its content's digest (files.Versioned); asked for by another one, nothing is kept (files.Served)."""
 
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {

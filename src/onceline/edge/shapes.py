@@ -48,6 +48,9 @@ class PlaceOrders(Asked):
 
 class ExtendOrder(Asked):
     duration: int = Field(ge=1, le=366 * 86400, description="Seconds, as offers list them.")
+    max_price: Decimal | None = Field(
+        None, description="Decimal text; the extension fails rather than cost more."
+    )
 
 
 class AutoExtend(Asked):

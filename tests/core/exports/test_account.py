@@ -56,7 +56,7 @@ SHOWN = {
         "captured_at": "orders.captured_at", "withheld": "orders.withheld", "revision": "orders.revision",
         "client_reference": "orders.client_reference",
     },
-    "auto_extensions": {"order_id": "orders.auto_extend"},
+    "auto_extensions": {"order_id": "orders.auto_extend", "agreed": "orders.auto_extend_price"},
     "extensions": {
         "order_id": "orders.extensions", "amount": "orders.extensions", "duration_s": "orders.extensions",
         "made_at": "orders.extensions",

@@ -9,7 +9,15 @@ import pytest
 from onceline.core.errors import InvalidInput
 from onceline.core.notices import letters
 from onceline.core.notices.commands import MAILS_WORD
-from onceline.core.notices.letters import LETTERS_AN_HOUR, LONGEST_BODY, LONGEST_SUBJECT, Letter
+from onceline.core.notices.letters import (
+    BY_STRANGERS,
+    LONGEST_BODY,
+    LONGEST_SUBJECT,
+    NEWS,
+    RESETS,
+    Budget,
+    Letter,
+)
 from onceline.core.retention.commands import destroy_and_prune
 from tests.shop import Shop
 
@@ -17,10 +25,16 @@ HERS = "alice@mail.example"
 HOUR, DAY = 3600, 86400
 
 
-def post(shop: Shop, recipient: str = HERS, subject: str = "Your link", body: str = "https://…") -> set[str]:
+def post(
+    shop: Shop,
+    recipient: str = HERS,
+    subject: str = "Your link",
+    body: str = "https://…",
+    budget: Budget = NEWS,
+) -> set[str]:
     """The words that are told after the commit."""
     with shop.db.transaction() as tx:
-        letters.post(tx, shop.context.vault, Letter(recipient, subject, body), shop.clock.now())
+        letters.post(tx, shop.context.vault, Letter(recipient, subject, body), shop.clock.now(), budget)
         return set(tx.words)
 
 
@@ -86,28 +100,33 @@ def test_the_longest_letter_is_taken(shop: Shop) -> None:
 
 
 def test_an_address_gets_so_many_letters_an_hour_and_the_rest_is_dropped_in_silence(shop: Shop) -> None:
-    for _ in range(LETTERS_AN_HOUR):
+    for _ in range(NEWS.an_hour):
         assert post(shop)
     assert post(shop, HERS.upper()) == set()
-    assert len(waiting(shop)) == LETTERS_AN_HOUR
+    assert len(waiting(shop)) == NEWS.an_hour
     assert post(shop, "bob@mail.example")
+
+
+def test_what_strangers_ask_for_leaves_the_room_of_news_and_resets(shop: Shop) -> None:
+    posted = [bool(post(shop, budget=BY_STRANGERS)) for _ in range(BY_STRANGERS.an_hour + 1)]
+    assert posted == [True] * BY_STRANGERS.an_hour + [False]
+    assert [bool(post(shop, budget=RESETS)) for _ in range(RESETS.an_hour + 1)].count(True) == RESETS.an_hour
+    assert [bool(post(shop, budget=NEWS)) for _ in range(NEWS.an_hour + 1)].count(True) == NEWS.an_hour
 
 
 def test_an_hour_is_any_hour(shop: Shop) -> None:
     """Half of them now, half in half an hour: then there is room for the first half again, not for more."""
     for _ in range(2):
-        for _ in range(LETTERS_AN_HOUR // 2):
+        for _ in range(NEWS.an_hour // 2):
             assert post(shop)
         shop.pass_time(HOUR / 2)
-    assert [bool(post(shop)) for _ in range(LETTERS_AN_HOUR // 2 + 1)] == [True] * (LETTERS_AN_HOUR // 2) + [
-        False
-    ]
+    assert [bool(post(shop)) for _ in range(NEWS.an_hour // 2 + 1)] == [True] * (NEWS.an_hour // 2) + [False]
 
 
 def test_midnight_gives_nobody_another_twenty(shop: Shop) -> None:
     """It is noon: the last letter of the day goes at five to midnight, and the key changes then."""
     shop.pass_time(12 * HOUR - 300)
-    for _ in range(LETTERS_AN_HOUR):
+    for _ in range(NEWS.an_hour):
         assert post(shop)
     shop.pass_time(600)
     assert post(shop) == set()
@@ -118,13 +137,13 @@ def test_midnight_gives_nobody_another_twenty(shop: Shop) -> None:
 
 def test_letters_of_one_moment_are_counted_one_by_one(shop: Shop) -> None:
     threads = [
-        threading.Thread(target=lambda: [post(shop) for _ in range(LETTERS_AN_HOUR // 2)]) for _ in range(4)
+        threading.Thread(target=lambda: [post(shop) for _ in range(NEWS.an_hour // 2)]) for _ in range(4)
     ]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join(20)
-    assert len(waiting(shop)) == LETTERS_AN_HOUR
+    assert len(waiting(shop)) == NEWS.an_hour
 
 
 def test_a_letter_is_unreadable_two_days_after_its_day(shop: Shop) -> None:

@@ -200,6 +200,52 @@ def test_a_duration_that_is_not_sold_any_more_is_told_of(shop: Shop, alice: Cust
     assert length(shop, rental) == hours(4)
 
 
+def reprice(shop: Shop, amount: int, duration_s: int = FOUR_HOURS) -> None:
+    shop.run(
+        "update prices set amount = %(amount)s where kind = 'rental' and duration_s = %(duration)s",
+        amount=amount,
+        duration=duration_s,
+    )
+
+
+def test_a_renewal_never_costs_more_than_when_it_was_switched_on(
+    shop: Shop, alice: Customer, rental: Order
+) -> None:
+    reprice(shop, PRICE + 1)
+    shop.pass_time(FOUR_HOURS - AHEAD_S)
+    for _ in range(2):
+        assert look(shop) == 1
+        shop.pass_time(AGAIN_S)
+    (notice,) = told(shop, alice)
+    assert (notice["facts"]["reason"], length(shop, rental)) == ("price_too_low", hours(4))
+    assert "costs more now than when this was switched on" in notice["body"]
+    assert shop.balance(alice).held == PRICE
+
+
+def test_a_renewal_costs_what_has_become_cheaper(shop: Shop, alice: Customer, rental: Order) -> None:
+    reprice(shop, PRICE - 1)
+    shop.pass_time(FOUR_HOURS - AHEAD_S)
+    look(shop)
+    assert (length(shop, rental), shop.balance(alice).held) == (hours(8), 2 * PRICE - 1)
+
+
+def test_off_and_on_again_agrees_to_the_price_of_now(shop: Shop, alice: Customer, rental: Order) -> None:
+    reprice(shop, PRICE + 1)
+    shop.auto_extend(alice, rental, on=False)
+    shop.auto_extend(alice, rental)
+    shop.pass_time(FOUR_HOURS - AHEAD_S)
+    look(shop)
+    assert (length(shop, rental), shop.balance(alice).held) == (hours(8), 2 * PRICE + 1)
+
+
+def test_what_is_not_sold_any_more_cannot_go_on_by_itself(shop: Shop, alice: Customer) -> None:
+    order = shop.place(alice, kind="rental", duration_s=FOUR_HOURS)
+    shop.run("delete from prices where kind = 'rental'")
+    with pytest.raises(InvalidInput, match="not sold"):
+        shop.auto_extend(alice, order)
+    assert shop.order(order).auto_extend is False
+
+
 def test_a_renewal_counts_against_the_cap_of_the_key_that_asked_for_it(shop: Shop, alice: Customer) -> None:
     (row,) = shop.rows(
         "insert into spend_caps (side_id, cap) values (%(side)s, %(cap)s) returning id",
@@ -297,7 +343,7 @@ def test_a_worker_that_knows_of_an_extension_too_late_does_not_repeat_it(
     shop.pass_time(FOUR_HOURS - 60)
     for _ in range(2):
         with shop.db.transaction() as tx:
-            renewal._extended(tx, shop.context, rental, None)
+            renewal._extended(tx, shop.context, rental, renewal._Agreed(PRICE, None))
     assert (length(shop, rental), shop.balance(alice).held) == (hours(8), 2 * PRICE)
 
 

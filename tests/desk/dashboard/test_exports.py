@@ -12,13 +12,13 @@ from onceline.core.exports import commands, model
 from onceline.core.exports.model import Export
 from onceline.desk.dashboard.exports import KINDS
 from tests.desk.dashboard.belongings import export, form, message
-from tests.desk.dashboard.looking import read
-from tests.desk.visitors import Pages, Visitor
+from tests.desk.dashboard.looking import proven, read
+from tests.desk.visitors import PASSWORD, Pages, Visitor
 
 
 @pytest.fixture
 def alice(pages: Pages) -> Visitor:
-    return pages.visitor()
+    return proven(pages.visitor())
 
 
 def asked(**rest: Any) -> dict[str, Any]:
@@ -155,10 +155,21 @@ def test_a_buyer_takes_tables_and_only_an_owner_the_whole_account(pages: Pages, 
         "Select a valid choice."
         in read(bob.post("/test/exports/ask/", asked(kind="account", format="json"))).text
     )
+    proven(bob)
     assert bob.get(f"/test/exports/{whole.id}/file/").status_code == 403
     assert bob.post(f"/test/exports/{whole.id}/link/").status_code == 403
     assert bob.post(f"/test/exports/{whole.id}/delete/").status_code == 403
     assert alice.get(f"/test/exports/{whole.id}/file/").status_code == 302
+
+
+def test_the_whole_account_is_asked_for_by_who_has_just_proven_who_they_are(pages: Pages) -> None:
+    alice, whole = pages.visitor(), asked(kind="account", format="json")
+    assert alice.post("/test/exports/ask/", asked()).status_code == 302
+    answer = alice.post("/test/exports/ask/", whole)
+    assert answer["location"] == "/account/reauthenticate/?next=%2Ftest%2Fexports%2Fask%2F"
+    assert [row.kind for row in rows(pages)] == ["orders"]
+    alice.post(answer["location"], {"password": PASSWORD, "next": "/test/exports/ask/"})
+    assert [row.kind for row in rows(pages)] == ["orders", "account"]
 
 
 def test_a_viewer_sees_exports_and_takes_none(pages: Pages, alice: Visitor) -> None:

@@ -12,6 +12,7 @@ from onceline.core.db import Transaction
 from tests.desk.dashboard.reading import read
 from tests.desk.dashboard.test_order_cards import HTMX, customer, placed
 from tests.desk.visitors import Pages
+from tests.shop import FOUR_HOURS
 
 
 def test_the_list_is_a_part_for_the_script_and_a_page_for_a_browser(pages: Pages) -> None:
@@ -37,6 +38,17 @@ def test_what_has_just_ended_stays_for_a_while(pages: Pages) -> None:
     placed(pages, alice)
     pages.shop.wait(1203)
     assert [one["data-state"] for one in read(alice.get("/test/orders/live")).all("article")] == ["expired"]
+    pages.shop.pass_time(601)
+    assert read(alice.get("/test/orders/live")).all("article") == []
+
+
+def test_a_rental_that_began_long_ago_stays_for_a_while_after_its_end(pages: Pages) -> None:
+    alice = pages.visitor()
+    rented = pages.shop.place(customer(alice), "full", kind="rental", duration_s=FOUR_HOURS)
+    pages.shop.wait(FOUR_HOURS + 60)
+    for path in ("/test/orders/live", "/test/orders/live?kind=rental"):
+        (card,) = read(alice.get(path)).all("article")
+        assert (card["data-order"], card["data-state"]) == (str(rented.id), "expired"), path
     pages.shop.pass_time(601)
     assert read(alice.get("/test/orders/live")).all("article") == []
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from onceline.core.money import MICROS
 from onceline.core.orders.model import Order
 from tests.desk.dashboard.reading import Element, fields, read
@@ -46,11 +48,34 @@ def test_a_rental_can_be_extended_for_the_price_on_the_button(pages: Pages) -> N
     assert after.total == 3 * MICROS
 
 
+def test_an_extension_never_costs_more_than_the_button_said(pages: Pages) -> None:
+    alice = pages.visitor()
+    order = rented(pages, alice)
+    sent = fields(extension(alice, order), "24 hours more for USD 2.00")
+    pages.shop.run(
+        "update prices set amount = 10000000 where kind = 'rental' and duration_s = %(day)s", day=ONE_DAY
+    )
+    answer = alice.post(path(order, "extend"), sent)
+    page = read(answer)
+    assert (answer.status_code, "costs USD 10.00 now" in page.one(role="alert").words) == (409, True)
+    assert pages.shop.order(order) == order
+    alice.post(path(order, "extend"), fields(page.one("form", id="extend"), "24 hours more for USD 10.00"))
+    assert pages.shop.order(order).total == 11 * MICROS
+
+
+@pytest.mark.parametrize("choice", ["", "86400", "86400:", "86400:-1", "86400:2000000:1", "x:y", ":2000000"])
+def test_a_choice_without_its_price_is_refused(pages: Pages, choice: str) -> None:
+    alice = pages.visitor()
+    order = rented(pages, alice)
+    answer = alice.post(path(order, "extend"), fields(extension(alice, order)) | {"choice": choice})
+    assert (answer.status_code, pages.shop.order(order)) == (409, order)
+
+
 def test_a_duration_that_is_not_sold_is_refused(pages: Pages) -> None:
     alice = pages.visitor()
     order = rented(pages, alice)
     sent = fields(extension(alice, order))
-    answer = alice.post(path(order, "extend"), sent | {"duration": "7"})
+    answer = alice.post(path(order, "extend"), sent | {"choice": "7:2000000"})
     assert (answer.status_code, "not offered" in read(answer).one(role="alert").words) == (409, True)
 
 

@@ -13,7 +13,7 @@ from django.urls import URLPattern, reverse
 from onceline.desk.dashboard import urls
 from onceline.desk.people.models import RANK, Role
 from tests.desk.dashboard.belongings import attempt, export, form, key, webhook
-from tests.desk.dashboard.looking import proven
+from tests.desk.dashboard.looking import proven, read
 from tests.desk.visitors import Pages, Visitor
 
 PARTS = ("balance", "developers", "exports", "history", "keys", "notifications", "webhook", "webhooks")
@@ -134,6 +134,38 @@ def test_each_role_does_what_it_may_and_no_more(pages: Pages, role: str) -> None
 
 
 @pytest.mark.parametrize("name", sorted(ROUTES))
+def test_a_form_that_comes_after_a_log_out_leads_back_to_a_page(pages: Pages, name: str) -> None:
+    ids = {"key": "key_x", "webhook": "we_x", "event": "evt_x", "export": "exp_x"}
+    nobody, log_in = pages.browser(), "/account/login/?next=/test/"
+    assert nobody.post(address(name, ids))["location"] == log_in
+    for answer in (
+        nobody.post(address(name, ids), HTTP_HX_REQUEST="true"),
+        nobody.get(address(name, ids), HTTP_HX_REQUEST="true"),
+    ):
+        assert (answer.status_code, answer["hx-redirect"], answer.content) == (204, log_in, b"")
+
+
+@pytest.mark.parametrize("name", sorted(set(ROUTES) - READERS))
+def test_an_address_that_only_takes_forms_says_so_on_a_page(pages: Pages, name: str) -> None:
+    alice = proven(pages.visitor())
+    answer = alice.get(address(name, ids_of(pages, alice)))
+    if answer.status_code != 405:
+        assert answer.status_code in (200, 302)
+        return
+    assert "POST" in answer["allow"]
+    assert "This address takes a form" in read(answer, 405).text
+
+
+def test_the_language_of_a_refused_form_leads_to_a_page(pages: Pages) -> None:
+    alice = proven(pages.visitor())
+    refused = read(alice.post("/test/exports/ask/", form(kind="nothing")))
+    (following,) = [one["value"] for one in refused.named("input") if one.get("name") == "next"]
+    assert following == "/test/"
+    shown = read(alice.get("/test/exports/"))
+    assert [one["value"] for one in shown.named("input") if one.get("name") == "next"] == ["/test/exports/"]
+
+
+@pytest.mark.parametrize("name", sorted(ROUTES))
 def test_nobody_is_led_to_the_log_in(pages: Pages, name: str) -> None:
     ids = {"key": "key_x", "webhook": "we_x", "event": "evt_x", "export": "exp_x"}
     for answer in (pages.browser().get(address(name, ids)), pages.browser().post(address(name, ids))):
@@ -141,7 +173,16 @@ def test_nobody_is_led_to_the_log_in(pages: Pages, name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["create_key", "rotate_key", "create_webhook", "add_secret", "reveal_secrets"]
+    "name",
+    [
+        "create_key",
+        "rotate_key",
+        "create_webhook",
+        "edit_webhook",
+        "add_secret",
+        "reveal_secrets",
+        "link_export",
+    ],
 )
 def test_what_makes_or_shows_a_secret_asks_first_who_it_is(pages: Pages, name: str) -> None:
     alice = pages.visitor()

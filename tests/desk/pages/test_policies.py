@@ -18,7 +18,7 @@ from onceline.core.retention import commands as retention
 from onceline.desk.house import house
 from onceline.desk.pages import figures, policies, promised
 from onceline.desk.pages.policies import Version
-from onceline.desk.people import passwords
+from onceline.desk.people import passwords, sessions, team
 from tests.command import CommandLine
 from tests.conftest import NOON
 from tests.desk.pages.readers import CHINESE, decide, read, words
@@ -33,6 +33,23 @@ WITHOUT_FIGURES = [
     ),
 ]
 UNITS = r"(?:milli)?seconds?|minutes?|hours?|days?|weeks?|months?|years?|requests?|orders?|keys?|characters?|per ?cent"
+NOT_YET = frozenset(
+    re.findall(
+        r"^\| ([A-Z]\d+) \|[^|]*\| not yet \|",
+        (Path(__file__).parents[3] / "docs" / "promises.md").read_text(),
+        re.MULTILINE,
+    )
+)
+SPEAKS_OF = {
+    "terms": "who:P17 what:D1,D3,P6 account:P3 prices:M1 use:A1 limits:A3 availability:D11 liability: end:P9,A5 "
+    "changes:P15,M4 law:",
+    "acceptable-use": "for: not-offered:A1 forbidden: checks:A6 origin:A2 limits:A3 report:A4 consequences:A5",
+    "privacy": "who: short:P1,P2,P4 stored:P2 logs:P1 passwords:P3,P13,P14 cookies:P4 numbers:P5,P6 processors:P16 "
+    "authorities: rights:P7,P8 deletion:P9,P10",
+    "delivery": "number:D1,M3 window:D3 speed:D2 ways:D4,D5,D6,D7 always:D8,D9 availability:D11 help:D10",
+    "refunds": "rule:M1,M3 cancel:M1 balance:M2 deposits:M4,M5,M10 ask:M6 records:M7,M8 closed:M4,P9",
+}
+"""The promises that each section speaks of."""
 SPELLED = re.compile(
     r"\b(?:two|three|four|five|six|seven|eight|nine|ten|twelve|fourteen|fifteen|twenty|thirty|forty|sixty|ninety|hundred)"
     rf"(?:[ -]\w+)? (?:{UNITS})\b",
@@ -151,6 +168,9 @@ def test_a_setting_that_changes_is_what_the_pages_say(
         (retention, "EVENTS_FOR", timedelta(days=39), "delivery", "39 days"),
         (retention, "IDEMPOTENCY_FOR", timedelta(days=11), "privacy", "11 days"),
         (retention, "SESSIONS_FOR", timedelta(days=12), "privacy", "12 days"),
+        (retention, "UNOWNED_FOR", timedelta(days=17), "privacy", "until they are sent, 17 days at most"),
+        (sessions, "LONGEST", timedelta(days=95), "privacy", "95 days after the log-in at most"),
+        (team, "OPEN_FOR", timedelta(days=19), "privacy", "not used within 19 days"),
         (notice_rules, "NOTIFICATIONS_FOR", timedelta(days=91), "privacy", "91 days"),
         (notice_rules, "MAILS_FOR", timedelta(days=31), "privacy", "31 days"),
         (notice_rules, "NOTICE_DAYS", 21, "terms", "21 days"),
@@ -161,10 +181,6 @@ def test_a_setting_that_changes_is_what_the_pages_say(
         (passwords, "LONG", 17, "terms", "17 characters"),
         (passwords, "COST", 13, "privacy", "cost 13"),
         (promised, "DEPOSIT_REFUND_FOR", timedelta(days=16), "refunds", "16 days"),
-        (promised, "ERASURE_QUEUE", timedelta(days=18), "privacy", "18 days"),
-        (promised, "BACKUPS_FOR", timedelta(days=9), "privacy", "9 days"),
-        (promised, "ERASED_WITHIN", timedelta(days=28), "privacy", "28 days"),
-        (promised, "REQUEST_LOGS_FOR", timedelta(days=80), "privacy", "80 days"),
         (promised, "UPTIME_PER_MILLE", 995, "delivery", "99.5 %"),
         (promised, "MAINTENANCE_NOTICE", timedelta(hours=36), "terms", "36 hours"),
         (promised, "SHARE_MEDIAN_MS", 90, "delivery", "90 milliseconds"),
@@ -227,6 +243,38 @@ def test_a_length_is_never_rounded(seconds: float, text: str) -> None:
     assert figures.exactly(seconds) == text
 
 
+def test_what_is_not_kept_yet_is_said_to_be_the_operators_work(pages: Pages) -> None:
+    """Every section is marked with the promises that it speaks of; one that is not kept yet is no function of the site."""
+    decide(pages, operator_contact="us@example.org")
+    for policy in policies.POLICIES:
+        edition = policies.editions(policy)[0]
+        told = dict(
+            re.findall(r'<h2 id="([a-z-]+)">(.*?)(?=<h2|\Z)', policies.body(policy, edition), re.DOTALL)
+        )
+        marked = dict(one.split(":") for one in SPEAKS_OF[policy.slug].split())
+        assert list(told) == list(marked)
+        for anchor, promises in marked.items():
+            if NOT_YET & set(promises.split(",")):
+                assert re.search(r"the operator|aim: the program does not", told[anchor], re.IGNORECASE), (
+                    anchor
+                )
+
+
+@pytest.mark.parametrize(
+    "claim",
+    [
+        "register",
+        "every half-year",
+        "checked are worked on",
+        "is written down",
+        "take it back",
+        "Backups are at most",
+    ],
+)
+def test_no_policy_claims_what_no_part_of_the_program_does(pages: Pages, claim: str) -> None:
+    assert [one.slug for one in policies.POLICIES if claim in words(pages, f"/policies/{one.slug}/")] == []
+
+
 def _prose(source: str) -> str:
     """What is to be read in a template: its text, and the strings of its translate tags."""
     strings = re.findall(r'\{% translate "([^"]*)" %\}', source)
@@ -262,7 +310,7 @@ def test_an_operator_is_named_with_address_and_contact(pages: Pages) -> None:
 
 
 def test_the_first_version_holds_from_the_day_it_was_written(pages: Pages) -> None:
-    assert "Version 1, in force since Nov. 21, 2026" in words(pages, "/policies/terms/")
+    assert "Version 1, in force since 21 November 2026" in words(pages, "/policies/terms/")
     assert "Version 1, in force since" in words(pages, "/policies/terms/1/")
 
 
@@ -294,8 +342,8 @@ def test_a_version_that_was_announced_can_be_read_before_it_holds(pages: Pages) 
     announce(pages)
     text = words(pages, "/policies/terms/")
     assert "Version 1, in force" in text
-    assert "Version 2 takes effect on March 15, 2026. Two lines are new." in text
-    assert "Version 2, which takes effect on March 15, 2026" in words(pages, "/policies/terms/2/")
+    assert "Version 2 takes effect on 15 March 2026. Two lines are new." in text
+    assert "Version 2, which takes effect on 15 March 2026" in words(pages, "/policies/terms/2/")
 
 
 @pytest.mark.promise("P15")
@@ -303,7 +351,7 @@ def test_a_version_that_was_announced_can_be_read_before_it_holds(pages: Pages) 
 def test_from_its_day_on_the_new_version_holds_and_the_former_stays_readable(pages: Pages) -> None:
     announce(pages)
     pages.shop.pass_time(notice_rules.NOTICE_DAYS * 86400)
-    assert "Version 2, in force since March 15, 2026" in words(pages, "/policies/terms/")
+    assert "Version 2, in force since 15 March 2026" in words(pages, "/policies/terms/")
     assert "Another text: 20 minutes." in words(pages, "/policies/terms/")
     former = words(pages, "/policies/terms/1/")
     assert "This is a former version." in former

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -12,9 +14,11 @@ from django.utils import translation
 
 from onceline.core.catalog import store as catalog
 from onceline.core.catalog.store import OfferFilter
+from onceline.core.errors import Busy
 from onceline.core.money import MICROS
 from onceline.desk import formats
 from onceline.desk.pages import prices
+from onceline.desk.pages.kept import Kept
 from tests.desk.pages.readers import CHINESE, read, sell, words
 from tests.desk.visitors import Pages
 
@@ -85,6 +89,41 @@ def test_a_flood_of_visitors_costs_one_query(pages: Pages) -> None:
     assert len(asked) == len(set(asked)) <= 1 + len(prices.WELL_KNOWN)
 
 
+def test_who_asks_for_what_is_kept_waits_for_nobodys_reading(pages: Pages) -> None:
+    kept, reading, go_on = _slow_for("slow")
+    kept.get("kept")
+    with ThreadPoolExecutor(1) as pool:
+        slow = pool.submit(kept.get, "slow")
+        assert reading.acquire(timeout=10)
+        assert (kept.get("kept")[0], kept.get("other")[0]) == ("kept", "other")
+        assert not slow.done()
+        go_on.set()
+        assert slow.result(10)[0] == "slow"
+
+
+def test_many_who_ask_for_the_same_share_one_reading(pages: Pages) -> None:
+    kept, reading, go_on = _slow_for("slow")
+    with ThreadPoolExecutor(8) as pool:
+        asked = [pool.submit(kept.get, "slow") for _ in range(8)]
+        assert reading.acquire(timeout=10)
+        go_on.set()
+        assert {one.result(10)[0] for one in asked} == {"slow"}
+    assert not reading.acquire(blocking=False)
+    assert kept._turns == {}
+
+
+def test_who_waits_too_long_for_a_reading_is_told_so(pages: Pages, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("onceline.desk.pages.kept.WAIT_S", 0.05)
+    kept, reading, go_on = _slow_for("slow")
+    with ThreadPoolExecutor(1) as pool:
+        slow = pool.submit(kept.get, "slow")
+        assert reading.acquire(timeout=10)
+        with pytest.raises(Busy):
+            kept.get("slow")
+        go_on.set()
+        assert slow.result(10)[0] == "slow"
+
+
 def test_a_clock_that_was_set_back_keeps_no_old_figure(pages: Pages) -> None:
     sell(pages)
     assert prices.board().lines
@@ -131,7 +170,9 @@ def test_the_next_page_is_a_link(pages: Pages) -> None:
 
 def test_a_cursor_that_is_none_begins_at_the_start(pages: Pages) -> None:
     sell(pages)
-    for nonsense in ("x", "a,b", "a,b,c,d", "\x00,,", "é" * 500):
+    strangers = ("nobody,GB,eu", "telegram,XX,eu", "telegram,GB,nowhere", "telegram,GB,eu,")
+    for nonsense in ("x", "a,b", "a,b,c,d", "\x00,,", "é" * 500, *strangers):
+        assert prices.read_cursor(nonsense) == ("", "", "")
         page = pages.browser().get("/prices/", {"after": nonsense}).context["page"]
         assert page.lines == prices.search(prices.Asked()).lines
 
@@ -207,6 +248,19 @@ def test_prices_speak_chinese_too(pages: Pages) -> None:
     with translation.override(CHINESE):
         price = formats.money(1_234_500_000)
     assert price in read(pages, "/prices/?service=telegram", CHINESE)
+
+
+def _slow_for(slow: str) -> tuple[Kept[str, str], threading.Semaphore, threading.Event]:
+    """What is read is the key; of `slow` each reading is counted, and waits until it may go on."""
+    reading, go_on = threading.Semaphore(0), threading.Event()
+
+    def read(key: str, _: datetime) -> str:
+        if key == slow:
+            reading.release()
+            assert go_on.wait(10)
+        return key
+
+    return Kept(read, 8), reading, go_on
 
 
 @contextmanager

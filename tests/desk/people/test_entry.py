@@ -20,7 +20,7 @@ from onceline.core.access import sessions as access
 from onceline.core.errors import KeyRefused
 from onceline.desk.people import sessions
 from onceline.desk.people.models import Person, Session
-from tests.desk.people.conftest import Mailbox, sign_up, text_of
+from tests.desk.people.conftest import Mailbox, proven_again, sign_up, text_of
 from tests.desk.visitors import PASSWORD, Pages
 
 NEW = "another long password"
@@ -212,6 +212,39 @@ def test_a_mail_that_never_came_is_sent_again_whoever_asks_gets_the_same_answer(
         "Prove your e-mail address",
         "You are here already",
     ]
+
+
+def links(mailbox: Mailbox) -> list[str]:
+    return [link for letter in mailbox.all() for link in re.findall(r"https?://\S+", letter.body)]
+
+
+def test_links_in_mails_lead_to_the_public_address_whatever_the_request_called_it(
+    pages: Pages, mailbox: Mailbox
+) -> None:
+    pages.house.settings.public_url = "https://onceline.example"
+    alice = proven_again(pages.visitor(pages.person("alice")))
+    elsewhere = {"HTTP_HOST": "localhost:9999"}
+    alice.post("/account/settings/people/invite/", {"email": "b@example.com", "role": "buyer"}, **elsewhere)
+    for address in ("alice@example.com", "new@example.com"):
+        name = address.split("@")[0] + "2"
+        fields = {"username": name, "email": address, "password1": PASSWORD}
+        pages.browser().post("/account/signup/", fields, **elsewhere)
+    for address in ("alice@example.com", "unknown@example.com"):
+        pages.browser().post("/account/password/reset/", {"email": address}, **elsewhere)
+    assert len(mailbox.all()) == len(links(mailbox)) == 5
+    assert {link[:33] for link in links(mailbox)} == {"https://onceline.example/account/"}
+
+
+def test_what_strangers_have_sent_keeps_no_news_from_its_reader(pages: Pages, mailbox: Mailbox) -> None:
+    alice = proven_again(pages.visitor(pages.person("alice")))
+    for n in range(7):
+        cache.clear()
+        sign_up(pages.browser(), f"stranger{n}", "alice@example.com")
+    assert len(mailbox.to("alice@example.com")) == 5
+    alice.post("/account/password/change/", {"oldpassword": PASSWORD, "password1": NEW})
+    assert len(mailbox.to("alice@example.com")) == 6
+    pages.browser().post("/account/password/reset/", {"email": "alice@example.com"})
+    assert len(mailbox.to("alice@example.com")) == 7
 
 
 # Log-in and log-out --------------------------------------------------------------------------------------------------

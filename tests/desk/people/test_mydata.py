@@ -9,10 +9,14 @@ import pytest
 from allauth.mfa.models import Authenticator
 
 from onceline.core.exports.account import SECTIONS
+from onceline.core.exports.sections import Section
+from onceline.core.notices import settings as notices
 from onceline.desk.people import mydata
 from onceline.desk.people.models import Favourite, Invitation, Session
-from tests.desk.people.conftest import text_of
+from tests.desk.dashboard.belongings import attempt, customer, webhook
+from tests.desk.people.conftest import proven_again, text_of
 from tests.desk.visitors import Pages, Visitor
+from tests.shop import numbers
 
 SHOWN = {
     "people": {
@@ -131,13 +135,14 @@ def test_no_secret_is_in_the_file_or_on_the_page(alice: Visitor) -> None:
 
 
 def test_the_account_is_asked_for_as_a_file(pages: Pages, alice: Visitor) -> None:
-    assert alice.post("/account/settings/data/live/export/").status_code == 302
+    assert proven_again(alice).post("/account/settings/data/live/export/").status_code == 302
     assert "The file is being made" in text_of(alice.get("/account/settings/data/"))
     (row,) = pages.shop.rows("select kind, format, state from exports")
     assert tuple(row) == ("account", "json", "queued")
 
 
 def test_a_fourth_file_at_once_is_refused_with_a_sentence(alice: Visitor) -> None:
+    proven_again(alice)
     for _ in range(4):
         alice.post("/account/settings/data/live/export/")
     assert "That is more than is allowed at once" in text_of(alice.get("/account/settings/data/"))
@@ -148,3 +153,64 @@ def test_a_viewer_reads_and_asks_for_no_file_of_the_account(pages: Pages, alice:
     assert bob.get("/account/settings/data/").status_code == 200
     assert bob.post("/account/settings/data/live/export/").status_code == 403
     assert "alice@example.com" not in text_of(bob.get("/account/settings/data/person.json"))
+
+
+# Who sees what -------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def furnished(pages: Pages, alice: Visitor) -> Visitor:
+    """With a webhook that was called, and an address for notices."""
+    attempt(pages, alice, webhook(pages, alice), body="what went out", answer="what came back")
+    shop, owner = pages.shop, notices.Owner(alice.person.account, alice.side, "test")
+    chosen = notices.Wanted("notices@example.com", "with_code", None, [])
+    with shop.db.transaction() as tx:
+        notices.change(tx, shop.context.vault, owner, chosen, shop.clock.now())
+    return alice
+
+
+@pytest.mark.parametrize("role", ["viewer", "buyer", "owner"])
+def test_addresses_with_secrets_and_what_was_sent_there_are_for_owners(
+    pages: Pages, furnished: Visitor, role: str
+) -> None:
+    person = pages.visitor(pages.person("carol", account=furnished.person.account, role=role))
+    page = text_of(person.get("/account/settings/data/"))
+    seen = {
+        "token=secret" in page, "what went out" in page, "what came back" in page, "notices@example.com" in page,
+        *(f"<summary>{mydata.TITLES[name]} <span" in page for name in mydata.OWNERS_ONLY),
+    }  # fmt: skip
+    assert seen == {role == "owner"}
+    assert ("Only an owner of the account sees" in page) == (role != "owner")
+    others = [one.name for one in SECTIONS if one.name not in mydata.OWNERS_ONLY]
+    assert [name for name in others if f"<summary>{mydata.TITLES[name]} <span" not in page] == []
+
+
+@pytest.mark.parametrize("role", ["viewer", "buyer", "owner"])
+def test_the_accounts_file_is_for_owners(pages: Pages, furnished: Visitor, role: str) -> None:
+    person = proven_again(pages.visitor(pages.person("carol", account=furnished.person.account, role=role)))
+    page = text_of(person.get("/account/settings/data/"))
+    assert ("/account/settings/data/live/export/" in page) == (role == "owner")
+    answer = person.post("/account/settings/data/live/export/")
+    assert answer.status_code == (302 if role == "owner" else 403)
+    assert len(pages.shop.rows("select id from exports")) == (role == "owner")
+
+
+def test_no_more_is_read_than_shown(pages: Pages, alice: Visitor, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And one row more, which says that there are more."""
+    pages.shop.stock("GB", numbers(mydata.SHOWN_ROWS + 5))
+    for _ in range(mydata.SHOWN_ROWS + 5):
+        pages.shop.place(customer(alice))
+    read: dict[str, int] = {}
+
+    def counting(section: Section) -> Section:
+        def reader(tx: Any, wanted: Any, at: Any) -> Any:
+            step = section.read(tx, wanted, at)
+            read[section.name] = read.get(section.name, 0) + len(step.rows)
+            return step
+
+        return section._replace(read=reader)
+
+    monkeypatch.setattr(mydata, "SECTIONS", [counting(section) for section in SECTIONS])
+    page = text_of(alice.get("/account/settings/data/"))
+    assert (read["orders"], max(read.values())) == (mydata.SHOWN_ROWS + 1, mydata.SHOWN_ROWS + 1)
+    assert f'<summary>Orders <span class="badge">{mydata.SHOWN_ROWS}+</span>' in page

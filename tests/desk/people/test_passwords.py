@@ -13,7 +13,8 @@ import pytest
 from django.contrib.auth.hashers import check_password, make_password
 
 from onceline.desk.people import passwords
-from onceline.desk.people.passwords import AT_ONCE, COST, WAITING, KeyedBcrypt, TooManyAtOnce
+from onceline.desk.people.passwords import AT_ONCE, COST, KeyedBcrypt, TooManyAtOnce
+from tests.desk.pages.readers import decide
 from tests.desk.visitors import PASSWORD, Pages
 
 pytestmark = pytest.mark.usefixtures("pages")
@@ -51,21 +52,37 @@ def test_the_hash_opens_only_with_the_key_of_the_house() -> None:
         assert not KeyedBcrypt().verify(PASSWORD, stored)
 
 
-@pytest.fixture
-def gate() -> Iterator[threading.Event]:
-    """Hashing takes until it opens."""
-    opened = threading.Event()
+class Gate:
+    """Hashing takes until it opens; `most` at once were let through to it."""
 
-    def slow(*_: bytes) -> bytes:
-        assert opened.wait(20)
+    def __init__(self) -> None:
+        self.opened = threading.Event()
+        self.most = self._inside = 0
+        self._lock = threading.Lock()
+
+    def slow(self, *_: bytes) -> bytes:
+        with self._lock:
+            self._inside += 1
+            self.most = max(self.most, self._inside)
+        assert self.opened.wait(20)
+        with self._lock:
+            self._inside -= 1
         return b"hash"
 
-    with mock.patch.object(passwords.bcrypt, "hashpw", slow):
-        yield opened
+
+@pytest.fixture
+def gate() -> Iterator[Gate]:
+    gate = Gate()
+    with mock.patch.object(passwords.bcrypt, "hashpw", gate.slow):
+        yield gate
 
 
-def test_a_flood_of_passwords_takes_two_threads_and_the_rest_is_refused(gate: threading.Event) -> None:
-    crowd = AT_ONCE + WAITING + 10
+@pytest.mark.parametrize(("threads", "places"), [(6, 3), (1, 1), (3, 1), (64, 32)])
+def test_a_flood_of_passwords_takes_half_of_the_threads_and_the_rest_is_refused(
+    pages: Pages, gate: Gate, threads: int, places: int
+) -> None:
+    decide(pages, desk_threads=threads)
+    crowd = places + 10
 
     def one(_: int) -> str:
         try:
@@ -78,18 +95,15 @@ def test_a_flood_of_passwords_takes_two_threads_and_the_rest_is_refused(gate: th
         deadline = time.monotonic() + 10
         while sum(one.done() for one in asked) < 10 and time.monotonic() < deadline:
             time.sleep(0.01)
-        gate.set()
+        gate.opened.set()
         answers = [one.result() for one in asked]
     assert answers.count("refused") == 10
+    assert gate.most <= AT_ONCE
 
 
 def test_who_is_refused_reads_when_to_come_back(pages: Pages) -> None:
     pages.person("alice")
-    taken = [passwords._queue.acquire(blocking=False) for _ in range(AT_ONCE + WAITING)]
-    try:
+    with mock.patch.object(passwords, "_inside", passwords.places()):
         answer = pages.browser().post("/account/login/", {"login": "alice", "password": PASSWORD})
-    finally:
-        for _ in taken:
-            passwords._queue.release()
     assert (answer.status_code, answer.headers["Retry-After"]) == (503, "5")
     assert "One moment" in answer.content.decode()

@@ -199,6 +199,15 @@ def test_nobody_ends_or_names_a_session_of_somebody_else(pages: Pages) -> None:
     assert not Session.objects.filter(label="mine").exists()
 
 
+@pytest.mark.parametrize("name", ["", "\0", "a\0", "x" * 40, "0" * 41, "é"])
+@pytest.mark.parametrize("what", ["end", "rename"])
+def test_what_is_no_name_of_a_session_ends_and_names_none(pages: Pages, what: str, name: str) -> None:
+    alice = pages.visitor()
+    answer = alice.post(f"/account/settings/security/sessions/{what}/", {"session": name, "label": "mine"})
+    assert answer["location"] == "/account/settings/security/"
+    assert "This session has ended already" in text_of(alice.get("/account/settings/security/"))
+
+
 # Mails ---------------------------------------------------------------------------------------------------------------
 
 
@@ -211,7 +220,7 @@ def test_every_kind_that_can_be_switched_off_has_a_name() -> None:
 
 
 def test_mails_go_to_an_address_once_its_code_came_back(pages: Pages) -> None:
-    alice = pages.visitor()
+    alice = proven_again(pages.visitor())
     wanted = choices(
         address="notices@example.com", codes="with_code", low_balance="5", wanted=["balance.low"]
     )
@@ -235,9 +244,19 @@ def test_mails_go_to_an_address_once_its_code_came_back(pages: Pages) -> None:
     ("name", "typed"), [("address", "nobody"), ("low_balance", "five"), ("low_balance", "-1")]
 )
 def test_a_setting_of_mails_that_makes_no_sense_is_refused(pages: Pages, name: str, typed: str) -> None:
-    page = text_of(pages.visitor().post("/account/settings/notices/test/", choices(**{name: typed})))
+    alice = proven_again(pages.visitor())
+    page = text_of(alice.post("/account/settings/notices/test/", choices(**{name: typed})))
     assert 'class="error"' in page
     assert f'value="{typed}"' in page
+
+
+@pytest.mark.parametrize("path", ["", "confirm/"])
+def test_where_mails_go_is_changed_by_who_has_just_proven_who_they_are(pages: Pages, path: str) -> None:
+    alice, page = pages.visitor(), "/account/settings/notices/test/"
+    assert alice.get(page).status_code == 200
+    answer = alice.post(page + path, choices(address="notices@example.com", code="AAAAAAAA"))
+    assert answer["location"].startswith("/account/reauthenticate/?next=")
+    assert pages.shop.rows("select 1 from notice_settings") == []
 
 
 def test_only_an_owner_says_where_mails_go(pages: Pages) -> None:

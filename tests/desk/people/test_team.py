@@ -9,6 +9,7 @@ import pytest
 
 from onceline.desk.people import team
 from onceline.desk.people.models import Invitation, Person, Role
+from onceline.desk.people.team import Refused
 from tests.desk.people.conftest import Mailbox, proven_again, sign_up, text_of
 from tests.desk.people.test_entry import at_once, is_in, log_in
 from tests.desk.visitors import PASSWORD, Pages, Visitor
@@ -127,6 +128,10 @@ def test_who_is_here_already_logs_in_and_joins_from_an_empty_account(
     assert "Log in, then join." in text_of(browser.get(link))
     former = bob.account
     log_in(browser, "bob")
+    assert browser.post(link)["location"].startswith("/account/reauthenticate/"), (
+        "a browser left alone joins nothing"
+    )
+    browser.post("/account/reauthenticate/", {"password": PASSWORD})
     assert browser.post(link)["location"] == "/"
     bob.refresh_from_db()
     assert (bob.account, bob.role) == (alice.person.account, "buyer")
@@ -139,7 +144,7 @@ def test_who_has_money_of_their_own_does_not_join(pages: Pages, alice: Visitor, 
     bob = pages.person("bob")
     pages.deposit(bob, 1, "live")
     invite(alice)
-    answer = pages.visitor(bob).post(mailbox.link(BOB))
+    answer = proven_again(pages.visitor(bob)).post(mailbox.link(BOB))
     assert answer.status_code == 409
     assert "Your own account has orders or a balance" in text_of(answer)
 
@@ -165,6 +170,38 @@ def test_of_many_who_join_at_once_no_more_than_fit_do(pages: Pages, alice: Visit
     links = [mailbox.link(f"new{n}@example.com") for n in range(3)]
     at_once(3, lambda n: pages.browser().post(links[n], {"username": f"new{n}", "password": PASSWORD}))
     assert Person.objects.filter(account=alice.person.account).count() == team.MOST_PEOPLE
+
+
+def test_an_account_sends_twenty_invitations_a_day_however_often_it_withdraws_them(
+    pages: Pages, alice: Visitor, mailbox: Mailbox
+) -> None:
+    for n in range(20):
+        assert invite(alice, f"mate{n}@example.com").status_code == 302
+    alice.post(f"/account/settings/people/invitations/{Invitation.objects.first().pk}/withdraw/")  # type: ignore[union-attr]  # there is one
+    answer = invite(alice, "last@example.com")
+    assert answer.status_code == 400
+    assert "at most 20 invitations a day" in text_of(answer)
+    assert mailbox.to("last@example.com") == []
+
+
+def test_a_username_in_a_mail_is_no_link(pages: Pages, mailbox: Mailbox) -> None:
+    invite(proven_again(pages.visitor(pages.person("win.example.com"))))
+    (letter,) = mailbox.to(BOB)
+    assert letter.body.startswith("win . example . com invites you")
+    sign_up(pages.browser(), "www.example.org", "dave@example.com")
+    (letter,) = mailbox.to("dave@example.com")
+    assert "for www . example . org." in letter.body
+
+
+@pytest.mark.promise("P2")
+def test_an_invitation_that_is_over_is_forgotten(pages: Pages, alice: Visitor) -> None:
+    invite(alice)
+    pages.shop.clock.advance(timedelta(days=7).total_seconds() - 1)
+    pages.visitor(alice.person)
+    assert Invitation.objects.exists()
+    pages.shop.clock.advance(1)
+    pages.visitor(alice.person)
+    assert not Invitation.objects.exists()
 
 
 # Roles and removal ---------------------------------------------------------------------------------------------------
@@ -245,6 +282,8 @@ def test_nobody_touches_people_of_another_account(pages: Pages, alice: Visitor) 
     carol.refresh_from_db()
     assert (carol.role, carol.removed) == ("owner", False)
     assert "carol" not in text_of(alice.get("/account/settings/people/"))
+    with pytest.raises(Refused):
+        team.remove(alice.person.account, alice.person.pk, carol.pk)
 
 
 def test_who_only_signed_up_with_an_invited_address_gives_way(

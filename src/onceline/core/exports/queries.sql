@@ -213,6 +213,10 @@ limit %(limit)s
 -- name: extensions
 select order_id, amount, duration_s, made_at from extensions where order_id = any(%(orders)s) order by order_id, hold_id
 
+-- name: agreed_prices
+-- Of rentals that go on by themselves. Primary key.
+select order_id, agreed from auto_extensions where order_id = any(%(orders)s)
+
 -- name: events
 -- Primary key.
 select seq as key_place, seq, at, type, order_id, revision, message_id, subject

@@ -3,6 +3,7 @@
 Nothing of a letter stands in clear in the database: all of it is sealed with the intake key of its day, so it is
 unreadable everywhere 48 h after that day, and its row goes when it is sent or given up. An address gets so many an hour
 at most, whoever asks for them; what is beyond is dropped, and its poster is not told: that would tell who is written to.
+What strangers can ask for is counted by itself, so that they cannot use up the room for news of somebody's security.
 """
 
 from __future__ import annotations
@@ -23,13 +24,25 @@ from onceline.core.vault.vault import Forged
 
 _Q = load_queries(__package__)
 
-LETTERS_AN_HOUR = 20
-"""To one address, so that nobody can fill a stranger's mailbox through us."""
 LONGEST_SUBJECT = 200
 LONGEST_BODY = 20_000
 """Bytes of UTF-8."""
 _HOUR = timedelta(hours=1)
 _NOT_ON_A_LINE = {"Cc", "Cs", "Zl", "Zp"}
+
+
+class Budget(NamedTuple):
+    """How many letters of a kind go to one address in an hour, so that nobody can fill a mailbox through us."""
+
+    kind: str
+    an_hour: int
+
+
+BY_STRANGERS = Budget("stranger", 5)
+"""What anybody can have sent to any address: links that prove it, invitations, that it is known or unknown here."""
+RESETS = Budget("reset", 20)
+NEWS = Budget("news", 20)
+"""Of somebody's security; only what happens to the person posts them."""
 
 
 class Letter(NamedTuple):
@@ -40,13 +53,13 @@ class Letter(NamedTuple):
     body: str
 
 
-def post(tx: Transaction, vault: Vault, letter: Letter, now: datetime) -> bool:
+def post(tx: Transaction, vault: Vault, letter: Letter, now: datetime, budget: Budget = BY_STRANGERS) -> bool:
     """Put it in the queue; False when it was dropped, for its address had enough within the hour. Raises InvalidInput.
 
     Nobody but the operator may learn which it was.
     """
     checked = _checked(letter)
-    if not _count(tx, vault, checked.recipient, now):
+    if not _count(tx, vault, checked.recipient, now, budget):
         return False
     name, key = random_id("let"), intake_key(now)
     sealed = vault.seal(key, json.dumps(checked).encode(), _place(name))
@@ -70,19 +83,19 @@ def _checked(letter: Letter) -> Letter:
     return letter._replace(recipient=recipient)
 
 
-def _count(tx: Transaction, vault: Vault, address: str, now: datetime) -> bool:
+def _count(tx: Transaction, vault: Vault, address: str, now: datetime, budget: Budget) -> bool:
     """Whether there is room for one more; who posts to the same address at the same moment waits here."""
-    digest = _digest(vault, address, now)
-    before = _digest(vault, address, now - _HOUR)
+    digest = _digest(vault, address, now, budget)
+    before = _digest(vault, address, now - _HOUR, budget)
     if before != digest:  # after midnight the count goes on under the new day's key
         tx.run(_Q.carry_letters, {"before": before, "recipient": digest})
     values = {"recipient": digest, "now": now, "hour": now - _HOUR, "forget_at": now + _HOUR}
-    return bool(tx.run(_Q.count_letter, {**values, "most": LETTERS_AN_HOUR}))
+    return bool(tx.run(_Q.count_letter, {**values, "most": budget.an_hour}))
 
 
-def _digest(vault: Vault, address: str, at: datetime) -> bytes:
+def _digest(vault: Vault, address: str, at: datetime, budget: Budget) -> bytes:
     """Of the whole address in lower case: hardly a mailbox tells them apart, and a flood might try them all."""
-    return vault.digest(intake_key(at), address.lower().encode())
+    return vault.digest(intake_key(at), f"{budget.kind} ".encode() + address.lower().encode())
 
 
 # For the worker that sends -------------------------------------------------------------------------------------------

@@ -267,20 +267,22 @@ def extend(
     duration_s: int,
     idempotency_key: str | None,
     cap: int | None = None,
+    max_price: int | None = None,
 ) -> Order:
-    """Lengthen a rental for a hold of its own; the same key extends once. It counts against `cap`, whoever placed it.
+    """Lengthen a rental for a hold of its own, of `max_price` at most; the same key extends once.
 
-    Raises NotFound, OrderClosed, InvalidInput, InsufficientBalance, SpendCapReached, IdempotencyConflict.
+    It counts against `cap`, whoever placed it. Raises NotFound, OrderClosed, InvalidInput, PriceTooLow,
+    InsufficientBalance, SpendCapReached, IdempotencyConflict.
     """
     now = context.clock.now()
-    request = _request_hash(context, ["extend", order_id, duration_s])
+    request = _request_hash(context, ["extend", order_id, duration_s, max_price])
     if idempotency_key and _claim(tx, context, side, idempotency_key, request, 0).replayed:
         return store.order(tx, order_id, side)
     order = _locked_and_settled(tx, context, order_id, side)
-    priced = tx.one(store.Q.extension_price, {"id": order_id, "duration_s": duration_s})
-    if order.kind == model.RENTAL and (priced is None or priced.amount is None):
-        raise InvalidInput("This duration is not sold for this rental; catalog/offers lists the durations.")
-    change = model.extend(order, priced.amount if priced else 0, duration_s, now)
+    price = _extension_price(tx, order, duration_s)
+    change = model.extend(order, price, duration_s, now)
+    if max_price is not None and price > max_price:
+        raise PriceTooLow(price, "The extension costs more than max_price; lowest_price would work.")
     row = ledger.advance(tx, side, change.movement)
     if cap is not None:
         _spend(tx, side, cap, change.movement.hold)
@@ -306,9 +308,9 @@ def extend(
 def set_auto_extend(
     tx: Transaction, context: Context, side: int, order_id: int, on: bool, cap: int | None = None
 ) -> Order:
-    """Let a rental go on by itself, or no more; what is so already is left so. Extensions will count against `cap`.
+    """Let a rental go on by itself, or no more; what is so already is left so.
 
-    Raises NotFound, OrderClosed, InvalidInput.
+    Extensions will count against `cap`, and each will cost what one costs now, or less. Raises NotFound, OrderClosed, InvalidInput.
     """
     now = context.clock.now()
     order = _locked_and_settled(tx, context, order_id, side)
@@ -316,12 +318,26 @@ def set_auto_extend(
     if order.auto_extend == on:
         return order
     if on:
-        row = {"id": order_id, "at": model.auto_extend_at(order), "cap": cap}
+        agreed = _extension_price(tx, order, ordered_s(order))
+        row = {"id": order_id, "at": model.auto_extend_at(order), "cap": cap, "agreed": agreed}
         tx.send(store.Q.add_auto_extension, row)
     else:
         tx.send(store.Q.drop_auto_extension, {"id": order_id})
     apply(tx, context, order, change, now)
     return change.order
+
+
+def ordered_s(order: Order) -> int:
+    """For how long a rental was ordered, whatever it was extended by."""
+    return int((order.ends_at - order.created_at).total_seconds())
+
+
+def _extension_price(tx: Transaction, order: Order, duration_s: int) -> int:
+    """What it costs now to lengthen a rental; nothing for what is none. Raises InvalidInput."""
+    priced = tx.one(store.Q.extension_price, {"id": order.id, "duration_s": duration_s})
+    if order.kind == model.RENTAL and (priced is None or priced.amount is None):
+        raise InvalidInput("This duration is not sold for this rental; catalog/offers lists the durations.")
+    return priced.amount if priced and priced.amount else 0
 
 
 def _spend(tx: Transaction, side: int, cap: int, amount: int) -> None:

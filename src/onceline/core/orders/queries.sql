@@ -179,7 +179,7 @@ where id = %(cap)s and side_id = %(side)s and spent + %(amount)s <= cap
 select cap - spent as amount from spend_caps where id = %(cap)s and side_id = %(side)s
 
 -- name: add_auto_extension
-insert into auto_extensions (order_id, next_at, spend_cap_id) values (%(id)s, %(at)s, %(cap)s)
+insert into auto_extensions (order_id, next_at, spend_cap_id, agreed) values (%(id)s, %(at)s, %(cap)s, %(agreed)s)
 
 -- name: drop_auto_extension
 delete from auto_extensions where order_id = %(id)s
@@ -203,8 +203,8 @@ where a.order_id = %(id)s and o.id = a.order_id and a.told_for is distinct from 
 returning d.account_id as account, d.mode, s.slug as service, o.expires_at
 
 -- name: auto_extension
--- Whether the account of a rental may order, and whose cap its extension counts against.
-select a.state, x.spend_cap_id as cap
+-- Whether the account of a rental may order, whose cap its extension counts against, and what it may cost.
+select a.state, x.spend_cap_id as cap, x.agreed
 from auto_extensions x join orders o on o.id = x.order_id join sides d on d.id = o.side_id join accounts a on a.id = d.account_id
 where x.order_id = %(id)s
 

@@ -2,12 +2,14 @@
 
 Promises that one end is followed by one extension, however many workers look and wherever one dies: the rental is looked at
 again under its number's lock, and the extension has an idempotency key made of the order and that end. What is refused is
-told once for each end, and tried again until the rental is over. Never revives a rental that has ended.
+told once for each end, and tried again until the rental is over. Never revives a rental that has ended, and never pays more than
+an extension cost when this was switched on.
 """
 
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import NamedTuple
 
 from onceline.core.clock import rfc3339
 from onceline.core.db import Transaction
@@ -58,17 +60,24 @@ def tell_refused(tx: Transaction, context: Context, order_id: int, reason: str) 
     return True
 
 
-def _extended(tx: Transaction, context: Context, order: Order, cap: int | None) -> Order:
+class _Agreed(NamedTuple):
+    """`price`: micro-units, for each extension at most; `cap`: what they count against."""
+
+    price: int
+    cap: int | None
+
+
+def _extended(tx: Transaction, context: Context, order: Order, agreed: _Agreed) -> Order:
     """The key has spaces, which no customer's key can have."""
-    duration_s = int((order.ends_at - order.created_at).total_seconds())
+    duration_s = commands.ordered_s(order)
     key = f"auto-extend {order.id} {rfc3339(order.expires_at)}"
-    return commands.extend(tx, context, order.side, order.id, duration_s, key, cap)
+    return commands.extend(tx, context, order.side, order.id, duration_s, key, agreed.cap, agreed.price)
 
 
-def _demand_open(tx: Transaction, order_id: int) -> int | None:
-    """Who may not order, may not extend; returns the cap that it counts against. Raises AccountSuspended."""
+def _demand_open(tx: Transaction, order_id: int) -> _Agreed:
+    """Who may not order, may not extend. Raises AccountSuspended."""
     row = tx.one(store.Q.auto_extension, {"id": order_id})
     assert row is not None, "the caller holds the order's lock, and saw it"
     if row.state != "open":
         raise AccountSuspended(f"This account is {row.state}.")
-    return None if row.cap is None else int(row.cap)
+    return _Agreed(row.agreed, row.cap)

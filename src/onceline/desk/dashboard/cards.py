@@ -272,8 +272,16 @@ def digest(value: Any) -> str:
 
 
 def _ended(tx: Transaction, acting: Acting, now: datetime, kind: str | None) -> list[int]:
+    """Short orders by their start; rentals, which began long ago, by their end, of the latest SHOWN that are over."""
     wanted = Wanted(now, sorted(CLOSED), kind=kind, since=now - _STARTED_FOR)
-    return [row.id for row in store.listed(tx, acting.side, wanted, before=None, limit=ENDED_SHOWN).rows]
+    begun = store.listed(tx, acting.side, wanted, before=None, limit=ENDED_SHOWN).rows
+    rented = store.listed(
+        tx, acting.side, Wanted(now, sorted(CLOSED), kind=RENTAL), before=None, limit=SHOWN
+    ).rows
+    over = store.orders(tx, [row.id for row in rented], acting.side) if rented else {}
+    ends = {row.id: over[row.id].closed_at or over[row.id].expires_at for row in rented}
+    just = [one for one, end in ends.items() if end > now - ENDED_FOR]
+    return list(dict.fromkeys([*(row.id for row in begun), *just[:ENDED_SHOWN]]))
 
 
 def _just_ended(card: Card) -> bool:

@@ -7,7 +7,7 @@ kept to be shown lies in the sealed session, for minutes, and goes with the firs
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import Any, cast
@@ -72,6 +72,11 @@ def shown_once(request: Desked, name: str) -> dict[str, Any] | None:
 def freshly_proven(view: View) -> View:
     """For views behind `acts`: who did not prove who they are in the last minutes does so, and the form goes on then."""
     return cast(View, reauthentication_required(view))
+
+
+def freshly_proven_for(is_grave: Callable[[Desked], bool]) -> Callable[[View], View]:
+    """The same, for those requests alone of which this is said."""
+    return cast(Callable[[View], View], reauthentication_required(enabled=is_grave))
 
 
 def demand_open(acting: Acting) -> None:

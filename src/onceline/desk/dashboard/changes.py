@@ -21,16 +21,19 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from onceline.core.catalog import store as catalog
 from onceline.core.db import Transaction
-from onceline.core.errors import InvalidInput, NotFound, OncelineError, Unavailable
+from onceline.core.errors import InvalidInput, NotFound, OncelineError, PriceTooLow, Unavailable
 from onceline.core.orders import commands, store
 from onceline.core.orders.settle import settle
 from onceline.desk import refusals
 from onceline.desk.dashboard import cards
 from onceline.desk.dashboard.acting import Desked, acts
+from onceline.desk.formats import money
 from onceline.desk.house import house
 from onceline.suppliers.sandbox.inlet import Sending, send_each
 
 _KEY = re.compile(r"desk-[0-9a-f]{32}")
+_CHOICE = re.compile(r"([1-9][0-9]{0,8}):([0-9]{1,15})")
+"""Seconds, and the micro-units that the button named."""
 LONGEST_SENDER, LONGEST_TEXT = 64, 10_000
 
 
@@ -80,7 +83,7 @@ def resend(request: Desked, order_id: int) -> HttpResponse:
 @require_http_methods(["GET", "POST"])
 @acts("buyer")
 def extend(request: Desked, order_id: int) -> HttpResponse:
-    """A page with what each duration costs; pressing one is the confirmation."""
+    """A page with what each duration costs; pressing one is the confirmation, of that price or a lower one."""
     found = cards.card_of(request.acting, order_id)
     if not found.is_rental:
         raise Http404
@@ -173,16 +176,22 @@ def _do(request: Desked, order_id: int, command: Callable[..., object]) -> HttpR
 def _extended(request: Desked, order_id: int) -> None:
     if request.acting.suspended:
         raise PermissionDenied
-    typed, key = request.POST.get("duration", ""), request.POST.get("key", "")
-    if not re.fullmatch(r"[1-9][0-9]{0,8}", typed) or not _KEY.fullmatch(key):
+    choice, key = _CHOICE.fullmatch(request.POST.get("choice", "")), request.POST.get("key", "")
+    if choice is None or not _KEY.fullmatch(key):
         raise InvalidInput("Choose for how long.")
+    duration_s, seen = (int(figure) for figure in choice.groups())
     with house().db.transaction() as tx:
-        commands.extend(tx, house().context, request.acting.side, order_id, int(typed), key)
+        commands.extend(tx, house().context, request.acting.side, order_id, duration_s, key, max_price=seen)
 
 
 def _said(error: OncelineError) -> str:
     if isinstance(error, InvalidInput):
         return _("This is not offered for this order. Reload the page and choose again.")
+    if isinstance(error, PriceTooLow):
+        price = money(error.facts["lowest_price"])
+        return _("This costs %(price)s now. Nothing was charged. Look at the prices and choose again.") % {
+            "price": price
+        }
     return refusals.sentence(error)
 
 

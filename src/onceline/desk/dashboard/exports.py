@@ -81,6 +81,7 @@ def exports(request: Desked) -> HttpResponse:
 
 @acts("buyer")
 @require_POST
+@care.freshly_proven_for(lambda request: _takes_everything(request))
 def ask_export(request: Desked) -> HttpResponse:
     form = Ask(request.acting, request.POST)
     if not form.is_valid():
@@ -116,6 +117,7 @@ def fetch_export(request: Desked, export: str) -> HttpResponse:
 
 @acts("buyer")
 @require_POST
+@care.freshly_proven
 def link_export(request: Desked, export: str) -> HttpResponse:
     life = request.POST.get("life", "")
     address, end = _link(request, export, int(life) if life in dict(LIVES) else FETCH_S)
@@ -166,6 +168,11 @@ def _takeable(acting: Acting, export: Export) -> None:
 
 def _may_take(acting: Acting, kind: str) -> bool:
     return acting.may("owner" if kind == "account" else "buyer")
+
+
+def _takes_everything(request: Desked) -> bool:
+    """And may: who may not is refused without being asked who they are."""
+    return request.POST.get("kind") == "account" and _may_take(request.acting, "account")
 
 
 def _row(acting: Acting, export: Export) -> dict[str, Any]:

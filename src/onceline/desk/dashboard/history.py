@@ -23,6 +23,7 @@ from onceline.core.orders.store import Wanted
 from onceline.desk.dashboard import words
 from onceline.desk.dashboard.acting import Acting, Desked, acts
 from onceline.desk.dashboard.paging import PAGE, number_before, row_before
+from onceline.desk.forms import LongSelect
 from onceline.desk.house import house
 
 _ANY = ("", _("Any"))
@@ -110,7 +111,10 @@ class OrderFilters(Sought):
     )
     kind = forms.ChoiceField(label=_("Kind"), required=False, choices=[_ANY, *words.ORDER_KINDS.items()])
     country = forms.ChoiceField(
-        label=_("Country"), required=False, choices=lambda: [_ANY, *words.country_names().items()]
+        label=_("Country"),
+        required=False,
+        choices=lambda: [_ANY, *words.country_names().items()],
+        widget=LongSelect,
     )
     reference = forms.CharField(label=_("Your reference"), required=False, max_length=64)
     field_order = ("service", "country", "state", "kind", "number", "since", "until", "order", "reference")

@@ -13,7 +13,6 @@ from django.views.decorators.http import require_GET, require_POST
 
 from onceline.core.catalog import store as catalog
 from onceline.core.catalog.store import OfferFilter
-from onceline.core.db import Transaction
 from onceline.core.errors import OncelineError, Unavailable
 from onceline.core.ledger import store as ledger
 from onceline.core.orders.commands import Placed
@@ -181,15 +180,16 @@ def _shared(acting: Acting) -> dict[str, Any]:
     """What the page says around the form: balance, and whether the first code has come yet."""
     with house().db.statement() as tx:
         balance = ledger.balance(tx, acting.side)
-        steps = _first_steps(tx, acting)
+        begun = cards.first_orders(tx, acting) if acting.mode == "test" and acting.may("buyer") else None
+    steps = None if begun is None else _first_steps(begun)
     return {"balance": balance, "steps": steps, "acting": acting}
 
 
-def _first_steps(tx: Transaction, acting: Acting) -> dict[str, Any] | None:
-    """How far somebody has come on the way to their first code; None for those who know their way."""
-    begun = cards.first_orders(tx, acting) if acting.mode == "test" and acting.may("buyer") else None
-    if begun is None:
-        return None
+def _first_steps(begun: list[dict[str, Any]]) -> dict[str, Any]:
+    """How far somebody has come on the way to their first code, by the orders they have begun.
+
+    Never inside a statement: the offers are read with a connection of their own.
+    """
     first = offers.cheapest(OfferFilter("test", service=_FIRST_SERVICE, country=_FIRST_COUNTRY))
     return {
         "offer": f"{first.service}:{first.country}:{first.pool}:{first.amount}" if first else "",

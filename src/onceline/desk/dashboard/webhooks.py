@@ -57,6 +57,7 @@ def create_webhook(request: Desked) -> HttpResponse:
 
 
 @acts("owner")
+@care.freshly_proven
 def edit_webhook(request: Desked, webhook: str) -> HttpResponse:
     acting = request.acting
     with house().db.statement() as tx:

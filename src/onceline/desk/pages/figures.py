@@ -84,6 +84,7 @@ def _of_keeping() -> dict[str, Any]:
         "ended_sessions_for": retention.SESSIONS_FOR,
         "notifications_for": notices.NOTIFICATIONS_FOR,
         "mails_for": notices.MAILS_FOR,
+        "letters_for": retention.UNOWNED_FOR,
         "policy_notice": timedelta(days=notices.NOTICE_DAYS),
         "exports_for": exports.KEPT_FOR,
         "export_rows_for": exports.ROWS_FOR,
@@ -94,8 +95,12 @@ def _of_keeping() -> dict[str, Any]:
 
 
 def _of_people() -> dict[str, Any]:
+    from onceline.desk.people import sessions, team  # noqa: PLC0415 - their models exist only once Django is set up
+
     return {
         "session_for": exactly(django_settings.SESSION_COOKIE_AGE),
+        "session_longest": exactly(sessions.LONGEST),
+        "invitation_for": exactly(team.OPEN_FOR),
         "language_for": exactly(django_settings.LANGUAGE_COOKIE_AGE),
         "password_least": passwords.LONG,
         "password_least_with_second": passwords.SHORT,
@@ -109,10 +114,6 @@ def _promised() -> dict[str, Any]:
     milliseconds = promised.SHARE_MEDIAN_MS
     return {
         "deposit_refund_for": exactly(promised.DEPOSIT_REFUND_FOR),
-        "erasure_queue": exactly(promised.ERASURE_QUEUE),
-        "backups_for": exactly(promised.BACKUPS_FOR),
-        "erased_within": exactly(promised.ERASED_WITHIN),
-        "request_logs_for": exactly(promised.REQUEST_LOGS_FOR),
         "uptime": _("%(n)s %%") % {"n": per_cent},
         "maintenance_notice": exactly(promised.MAINTENANCE_NOTICE),
         "share_median": ngettext("%(n)d millisecond", "%(n)d milliseconds", milliseconds)

@@ -14,7 +14,7 @@ from onceline.core.catalog import store as catalog
 from onceline.core.catalog.store import Offer, OfferCursor, OfferFilter
 from onceline.core.db import Transaction
 from onceline.desk.dashboard import choosing
-from onceline.desk.dashboard.words import country_name, country_names, service_name
+from onceline.desk.dashboard.words import country_name, country_names, service_name, service_names
 from onceline.desk.house import house
 from onceline.desk.pages.kept import Kept
 
@@ -94,13 +94,13 @@ def search(asked: Asked) -> Page:
 
 
 def read_cursor(text: str) -> OfferCursor:
-    """The start, where it is no cursor of ours."""
-    parts = text.split(",")
-    return (
-        (parts[0], parts[1], parts[2])
-        if len(parts) == 3 and len(text) <= 200 and text.isprintable()
-        else _START
-    )
+    """The start, where it names no service, country and pool of ours: nobody makes us read pages that are none."""
+    parts = text.split(",", 3)
+    if len(parts) != 3:
+        return _START
+    service, country, pool = parts
+    known = service in service_names() and country in country_names() and pool in _source.get(None)[0].pools
+    return (service, country, pool) if known else _START
 
 
 def _page(asked: Asked, service: str | None) -> Page:

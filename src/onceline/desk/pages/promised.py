@@ -8,15 +8,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 DEPOSIT_REFUND_FOR = timedelta(days=14)
-"""M4: after a deposit of which nothing was spent."""
-ERASURE_QUEUE = timedelta(days=14)
-"""P9: between the wish to be deleted and the deletion, with an undo."""
-BACKUPS_FOR = timedelta(days=14)
-"""P10: no backup is older."""
-ERASED_WITHIN = timedelta(days=30)
-"""P9 and P10 together."""
-REQUEST_LOGS_FOR = timedelta(days=90)
-"""P12: which key called which route; at most."""
+"""M4: after a deposit of which nothing was spent; the operator pays it back by hand."""
 UPTIME_PER_MILLE = 999
 """D11: of a month."""
 MAINTENANCE_NOTICE = timedelta(hours=24)

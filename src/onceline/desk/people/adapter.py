@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any, ClassVar
+from urllib.parse import urlsplit
 
 import structlog
 from allauth.account.adapter import DefaultAccountAdapter
@@ -18,7 +19,7 @@ from prometheus_client import Counter
 
 from onceline.core.errors import InvalidInput
 from onceline.core.notices import letters
-from onceline.core.notices.letters import Letter
+from onceline.core.notices.letters import BY_STRANGERS, NEWS, RESETS, Budget, Letter
 from onceline.core.notices.model import check_address
 from onceline.core.vault import Place
 from onceline.desk import secret
@@ -31,6 +32,7 @@ _HELD_BACK = Counter("onceline_letters_held_back", "Letters that were dropped: t
 _SECRETS = Place("mfa_authenticator", "data", "")
 
 
+_LINKS = ("activate_url", "password_reset_url", "signup_url", "link")
 MOST_PASSKEYS = 10
 
 
@@ -83,8 +85,14 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth ha
         super().set_password(user, password)
 
     def send_mail(self, template_prefix: str, email: str, context: dict[str, Any]) -> None:
+        """What anybody can have sent to any address, unless it is a reset that was asked for."""
+        asked = template_prefix == "account/email/password_reset_key"
+        self._post(template_prefix, email, context, RESETS if asked else BY_STRANGERS)
+
+    def _post(self, template_prefix: str, email: str, context: dict[str, Any], budget: Budget) -> None:
         """Queued, so that neither a slow mail server nor a missing one shows in how long a page takes."""
         reader = context.get("user")
+        context = {**context, **{name: public(context[name]) for name in _LINKS if name in context}}
         with translation.override((reader.language if reader else "") or translation.get_language()):
             subject = " ".join(render_to_string(f"{template_prefix}_subject.txt", context).split())
             body = (
@@ -92,11 +100,11 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth ha
             )
         with house().db.transaction() as tx:
             posted = letters.post(
-                tx, house().context.vault, Letter(email, subject, body), house().clock.now()
+                tx, house().context.vault, Letter(email, subject, body), house().clock.now(), budget
             )
         if not posted:
             _HELD_BACK.inc()
-            _LOG.warning("letter was held back", most_an_hour=letters.LETTERS_AN_HOUR)
+            _LOG.warning("letter was held back", most_an_hour=budget.an_hour)
 
     def send_notification_mail(
         self,
@@ -108,7 +116,13 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth ha
         """News of somebody's security, to the address that was theirs when it happened."""
         to = email or user.email
         if to:
-            self.send_mail(template_prefix, to, {**(context or {}), "user": user})
+            self._post(template_prefix, to, {**(context or {}), "user": user}, NEWS)
+
+
+def public(link: str) -> str:
+    """A link of a mail: under the installation's own address where it has one, whatever the request called it."""
+    ours, asked = house().settings.public_url, urlsplit(link)
+    return f"{ours.rstrip('/')}{asked._replace(scheme='', netloc='').geturl()}" if ours else link
 
 
 class MfaAdapter(DefaultMFAAdapter):  # type: ignore[misc]  # allauth has no types

@@ -191,6 +191,10 @@ def _read(clean: Callable[[], Any]) -> Any:
         return clean()
     except _MALFORMED:
         raise get_adapter().validation_error("refused_passkey") from None
+    except forms.ValidationError as refused:
+        if refused.code == "incorrect_code":  # allauth's word for every kind of proof
+            raise get_adapter().validation_error("refused_passkey") from None
+        raise
 
 
 class Credential(forms.CharField):

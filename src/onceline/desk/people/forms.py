@@ -216,6 +216,12 @@ class Label(forms.Form):
     label = forms.CharField(label=_("Name"), max_length=60, required=False)
 
 
+class SessionName(forms.Form):
+    """As the list of sessions has it: what is stored in place of the key."""
+
+    session = forms.RegexField(r"\A[0-9a-f]{40}\Z", max_length=40)
+
+
 def _languages() -> list[tuple[str, Any]]:
     """Each in its own words, so that it is found by who reads no other."""
     return [("", _("As the browser")), ("en", "English"), ("zh-hans", "简体中文")]

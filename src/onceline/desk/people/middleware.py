@@ -6,7 +6,8 @@ import zoneinfo
 from collections.abc import Callable
 
 from django.conf import settings
-from django.http import HttpRequest, HttpResponse
+from django.contrib.auth import logout
+from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.utils import timezone
 
 from onceline.core.errors import OncelineError
@@ -18,7 +19,10 @@ Answer = Callable[[HttpRequest], HttpResponse]
 
 
 class Preferences:
-    """The person's time zone, and their language where the browser's own cookie does not say another."""
+    """The person's time zone, and their language where the browser's own cookie does not say another.
+
+    A session that is over is logged out here, whatever page it asks for.
+    """
 
     def __init__(self, answer: Answer) -> None:
         self._answer = answer
@@ -27,7 +31,9 @@ class Preferences:
         person = request.user
         if not person.is_authenticated:
             return self._answer(request)
-        sessions.note_use(request.session)
+        if not sessions.goes_on(request.session, person):
+            logout(request)
+            return self._answer(request)
         if person.language:
             request.COOKIES.setdefault(settings.LANGUAGE_COOKIE_NAME, person.language)
         with timezone.override(zoneinfo.ZoneInfo(person.time_zone)):
@@ -48,6 +54,9 @@ class Refusals:
         answer = self._answer(request)
         if request.method == "POST":
             sessions.forget_whence(request.session)
+        if isinstance(answer, HttpResponseNotAllowed):
+            allowed, answer = answer.headers["Allow"], faults.wrong_method(request)
+            answer.headers["Allow"] = allowed
         return answer
 
     def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:

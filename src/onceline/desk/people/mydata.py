@@ -1,13 +1,14 @@
 """Everything that is stored about a person and their account, as tables to read and as files (promise P7).
 
-The account's part is read by core's own export, section by section; the person's part is here. Every column of the desk's
+The account's part is read by core's own export, section by section; the person's part is here. What only owners may see or
+take elsewhere, only owners see or take here. Every column of the desk's
 tables is in one of them, or left out for a reason that tests/desk/people/test_mydata.py writes down.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import date, datetime
 from typing import Any, NamedTuple
 
@@ -30,8 +31,9 @@ from onceline.core.exports import commands as exports
 from onceline.core.exports import sections
 from onceline.core.exports.account import SECTIONS
 from onceline.core.exports.model import Request
-from onceline.core.exports.sections import Wanted
+from onceline.core.exports.sections import Section, Wanted
 from onceline.desk import refusals
+from onceline.desk.dashboard import care
 from onceline.desk.dashboard.acting import Desked, acts
 from onceline.desk.house import house
 from onceline.desk.people.models import Invitation, Person, Session
@@ -39,6 +41,8 @@ from onceline.desk.people.views import Personal
 
 Rows = list[dict[str, Any]]
 SHOWN_ROWS = 20
+OWNERS_ONLY = frozenset({"webhooks", "deliveries", "notice_settings", "mails"})
+"""Addresses that carry secrets, what was sent there with the codes in it, and where mails about the account go."""
 MOST_ROWS = 1000
 LONGEST_CELL = 300
 SCHEMA = "onceline.person/1"
@@ -80,10 +84,12 @@ class Table(NamedTuple):
 @login_required
 @require_GET
 def my_data(request: Personal) -> HttpResponse:
-    yours = [_table(name, rows) for name, rows in about(request.user).items()]
+    owner = request.user.may("owner")
+    shown = [section for section in SECTIONS if owner or section.name not in OWNERS_ONLY]
+    yours = [_table(name, rows) for name, rows in about(request.user, SHOWN_ROWS + 1).items()]
     with house().db.transaction() as tx:
-        theirs = [_table(name, rows) for name, rows in _account(tx, request.user.account)]
-    seen = {"tab": "settings_data", "yours": yours, "theirs": theirs, "most": SHOWN_ROWS}
+        theirs = [_table(name, rows) for name, rows in _account(tx, request.user.account, shown)]
+    seen = {"tab": "settings_data", "yours": yours, "theirs": theirs, "most": SHOWN_ROWS, "owner": owner}
     return render(request, "people/mydata.html", seen)
 
 
@@ -98,8 +104,9 @@ def person_file(request: Personal) -> HttpResponse:
     return response
 
 
-@acts("buyer")
+@acts("owner")
 @require_POST
+@care.freshly_proven
 def ask_export(request: Desked) -> HttpResponse:
     try:
         with house().db.transaction() as tx:
@@ -114,20 +121,22 @@ def ask_export(request: Desked) -> HttpResponse:
 # The person's part ---------------------------------------------------------------------------------------------------
 
 
-def about(person: Person) -> dict[str, Rows]:
+def about(person: Person, limit: int = MOST_ROWS) -> dict[str, Rows]:
     """Sections of the person's own file, each with its rows."""
     return {
         "person": [_person(person)],
         "email_addresses": [
             {"address": one.email, "proven": one.verified, "in_use": one.primary}
-            for one in EmailAddress.objects.filter(user=person).order_by("pk")
+            for one in EmailAddress.objects.filter(user=person).order_by("pk")[:limit]
         ],
-        "second_factors": [_factor(one) for one in Authenticator.objects.filter(user=person).order_by("pk")],
-        "browsers": [_browser(one) for one in person.sessions.order_by("used_on", "pk")[:MOST_ROWS]],
-        "invitations": [_invitation(one) for one in person.invitations.order_by("pk")[:MOST_ROWS]],
+        "second_factors": [
+            _factor(one) for one in Authenticator.objects.filter(user=person).order_by("pk")[:limit]
+        ],
+        "browsers": [_browser(one) for one in person.sessions.order_by("used_on", "pk")[:limit]],
+        "invitations": [_invitation(one) for one in person.invitations.order_by("pk")[:limit]],
         "favourites": [
             {"service": one.service, "country": one.country}
-            for one in person.favourites.order_by("pk")[:MOST_ROWS]
+            for one in person.favourites.order_by("pk")[:limit]
         ],
     }
 
@@ -172,19 +181,21 @@ def _plain(value: Any) -> Any:
 # The account's part --------------------------------------------------------------------------------------------------
 
 
-def _account(tx: Transaction, account: str) -> Iterator[tuple[str, Rows]]:
-    """Of each section the first rows, both sides together; the export holds all of them."""
-    now = house().clock.now()
+def _account(tx: Transaction, account: str, shown: Sequence[Section]) -> Iterator[tuple[str, Rows]]:
+    """Of each section the first rows, both sides together, and one more where there is one; the export holds all of them."""
     sides = {mode: access.side_of(tx, account, mode) for mode in ("test", "live")}
-    for section in SECTIONS:
+    for section in shown:
         rows: Rows = []
-        for mode, side in sides.items():
-            wanted = Wanted(house().context, account, side, None, sections.up_to(now, None), now)
-            found = section.read(tx, wanted, None).rows
-            rows += [{"mode": mode, **row} for row in found] if section.of_side else found
-            if not section.of_side:
-                break
+        for mode, side in sides.items() if section.of_side else [("", sides["test"])]:
+            if len(rows) <= SHOWN_ROWS:
+                found = section.read(tx, _wanted(account, side, SHOWN_ROWS + 1 - len(rows)), None).rows
+                rows += [{"mode": mode, **row} for row in found] if mode else found
         yield section.name, rows
+
+
+def _wanted(account: str, side: int, limit: int) -> Wanted:
+    now = house().clock.now()
+    return Wanted(house().context, account, side, None, sections.up_to(now, None), now, limit)
 
 
 def _table(name: str, rows: Rows) -> Table:

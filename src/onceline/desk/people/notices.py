@@ -20,6 +20,7 @@ from onceline.core.notices import settings
 from onceline.core.notices.model import OPTIONAL, check_address
 from onceline.core.notices.settings import Owner, Wanted
 from onceline.desk import refusals
+from onceline.desk.dashboard import care
 from onceline.desk.dashboard.acting import Acting, Desked, acts
 from onceline.desk.house import house
 
@@ -92,6 +93,7 @@ def _checked(check: Callable[[str], Any], text: str | None, right: str) -> Any:
 
 @acts("owner")
 @require_http_methods(["GET", "POST"])
+@care.freshly_proven_for(lambda request: request.method == "POST")
 def notices(request: Desked) -> HttpResponse:
     owner = _owner(request.acting)
     form = Notices(request.POST or None, initial=_initial(owner))
@@ -112,6 +114,7 @@ def notices(request: Desked) -> HttpResponse:
 
 @acts("owner")
 @require_POST
+@care.freshly_proven
 def confirm(request: Desked) -> HttpResponse:
     owner, form = _owner(request.acting), Code(request.POST)
     if form.is_valid():

@@ -24,11 +24,11 @@ from django.utils.functional import cached_property
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
+from onceline.desk.house import house
 from onceline.desk.secret import derived
 
 COST = 12
 AT_ONCE = 2
-WAITING = 20
 WAIT_S = 10
 LONG, SHORT = 15, 8
 LONGEST = 256
@@ -40,23 +40,39 @@ class TooManyAtOnce(Exception):
 
 
 _slots = threading.BoundedSemaphore(AT_ONCE)
-_queue = threading.BoundedSemaphore(AT_ONCE + WAITING)
+_counting = threading.Lock()
+_inside = 0
+
+
+def places() -> int:
+    """How many may be hashed or wait for it together: half of the pages' threads, so that the rest answer everybody else."""
+    return max(1, house().settings.desk_threads // 2)
 
 
 @contextmanager
 def _slot() -> Iterator[None]:
-    """A flood of log-ins takes two threads, never the machine. Raises TooManyAtOnce."""
-    if not _queue.acquire(blocking=False):
-        raise TooManyAtOnce
-    try:
+    """A flood of log-ins takes two threads of the processor and half of the pages', never all. Raises TooManyAtOnce."""
+    with _place():
         if not _slots.acquire(timeout=WAIT_S):
             raise TooManyAtOnce
         try:
             yield
         finally:
             _slots.release()
+
+
+@contextmanager
+def _place() -> Iterator[None]:
+    global _inside
+    with _counting:
+        if _inside >= places():
+            raise TooManyAtOnce
+        _inside += 1
+    try:
+        yield
     finally:
-        _queue.release()
+        with _counting:
+            _inside -= 1
 
 
 class KeyedBcrypt(BasePasswordHasher):

@@ -7,18 +7,21 @@ from __future__ import annotations
 
 import hashlib
 import json
-from datetime import timedelta
+from copy import deepcopy
+from datetime import date, timedelta
 from typing import Any
 
 from allauth.account.internal.flows import reauthentication
 from allauth.account.internal.flows.login import AUTHENTICATION_METHODS_SESSION_KEY
 from django.contrib.sessions.backends import db
-from django.contrib.sessions.backends.base import SessionBase
+from django.contrib.sessions.backends.base import SessionBase, UpdateError
 from django.contrib.sessions.base_session import AbstractBaseSession
+from django.db import transaction
 from django.db.models import QuerySet
 
 from onceline.core.access import sessions as access
 from onceline.core.access.sessions import SessionGrants
+from onceline.core.errors import KeyRefused
 from onceline.core.vault import Place
 from onceline.core.vault.vault import Forged
 from onceline.desk import secret
@@ -37,7 +40,10 @@ def hashed(key: str) -> str:
 
 
 class SessionStore(db.SessionStore):
-    """Django's store, with hashed keys and sealed data."""
+    """Django's store, with hashed keys and sealed data. Of two requests at once neither undoes what the other wrote."""
+
+    _read: dict[str, Any] | None = None
+    """What was in the row when this request read or wrote it."""
 
     @classmethod
     def get_model_class(cls) -> type[Session]:
@@ -53,6 +59,31 @@ class SessionStore(db.SessionStore):
         if found is None:
             self._session_key = None
         return found
+
+    def load(self) -> dict[str, Any]:
+        data: dict[str, Any] = super().load()
+        self._read = deepcopy(data)
+        return data
+
+    def save(self, must_create: bool = False) -> None:
+        """Under the row's lock, and only what this request changed: the rest stays as others wrote it meanwhile."""
+        if self.session_key is None or must_create:
+            super().save(must_create=must_create)
+        else:
+            with transaction.atomic():
+                self._session_cache = self._merged()
+                super().save()
+        self._read = deepcopy(self._session_cache)
+
+    def _merged(self) -> dict[str, Any]:
+        row = Session.objects.select_for_update().filter(session_key=self._hashed()).first()
+        if row is None:
+            raise UpdateError
+        stored, mine = self.decode(row.session_data), self._get_session()  # type: ignore[attr-defined]  # the stubs lack it
+        read = stored if self._read is None else self._read
+        changed = {name: value for name, value in mine.items() if name not in read or read[name] != value}
+        gone = {name for name in read.keys() - mine.keys() if stored.get(name) == read[name]}
+        return {name: value for name, value in stored.items() if name not in gone} | changed
 
     def exists(self, session_key: str) -> bool:
         return self.model.objects.filter(session_key=hashed(session_key)).exists()
@@ -102,20 +133,47 @@ class SessionStore(db.SessionStore):
         return hashed(self._get_or_create_session_key())  # type: ignore[attr-defined]  # the stubs do not know it
 
 
-def begin(session: SessionBase, person: Person) -> None:
-    """At a log-in: grants for the sockets, and the day."""
-    now = house().clock.now()
-    with house().db.transaction() as tx:
-        grants = access.open_session(tx, person.account, now, now + LONGEST)
+def begin(session: SessionBase, person: Person) -> bool:
+    """At a log-in: grants for the sockets, and the day; False, and nothing, for who is removed.
+
+    The person is read anew, under lock: between the caller's look and this one lies a password's hash, time enough to
+    move to another account.
+    """
+    with transaction.atomic():
+        present = Person.objects.select_for_update().filter(pk=person.pk, removed=False).first()
+        if present is None:
+            return False
+        now = house().clock.now()
+        with house().db.transaction() as tx:
+            grants = access.open_session(tx, present.account, now, now + LONGEST)
     session[_GRANTS] = grants._asdict()
     session[_OPENED] = session[_USED] = now.date().isoformat()
+    return True
 
 
-def note_use(session: SessionBase) -> None:
-    """Once a day; it also moves the expiry on."""
-    today = house().clock.now().date().isoformat()
-    if session.get(_USED) not in (None, today):
-        session[_USED] = today
+def goes_on(session: SessionBase, person: Person) -> bool:
+    """Whether a logged-in session may; looked up on the first request of a day, which also moves the expiry on."""
+    today = house().clock.now().date()
+    if _OPENED not in session or today - date.fromisoformat(session[_OPENED]) > LONGEST:
+        return False
+    if session.get(_USED) != today.isoformat():
+        if not _has_grant(session, person):
+            return False
+        session[_USED] = today.isoformat()
+    return True
+
+
+def _has_grant(session: SessionBase, person: Person) -> bool:
+    """One stands for both: they are opened and ended together."""
+    grants = grants_of(session)
+    if grants is None:
+        return False
+    try:
+        with house().db.statement() as tx:
+            grant, _ = access.session_of(tx, grants.test, house().clock.now())
+    except KeyRefused:
+        return False
+    return grant.account == person.account
 
 
 def forget_whence(session: SessionBase) -> None:
@@ -171,12 +229,13 @@ def listed(person: Person) -> list[Session]:
 
 def _end_all(chosen: QuerySet[Session]) -> int:
     ended = list(chosen)
+    if not ended:
+        return 0
     end([grant for one in ended for grant in one.grants])
     Session.objects.filter(pk__in=[one.pk for one in ended]).delete()
     return len(ended)
 
 
 def forget_expired(limit: int = 200) -> None:
-    """A few of those whose time is over; called at log-ins, so that nothing piles up."""
-    old = Session.objects.filter(expire_date__lt=house().clock.now()).values_list("pk", flat=True)[:limit]
-    Session.objects.filter(pk__in=list(old)).delete()
+    """A few of those whose time is over, with their sockets; called at log-ins, so that nothing piles up."""
+    _end_all(Session.objects.filter(expire_date__lt=house().clock.now())[:limit])

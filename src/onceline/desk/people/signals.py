@@ -6,11 +6,14 @@ from datetime import UTC, datetime, time, timedelta
 from typing import Any
 
 from allauth.account import signals as allauth
+from allauth.core.exceptions import ImmediateHttpResponse
 from allauth.mfa import signals as mfa
 from allauth.mfa.models import Authenticator
+from django.contrib.auth import logout
 from django.contrib.auth.signals import user_logged_in, user_logged_out
 from django.db import transaction
 from django.http import HttpRequest
+from django.shortcuts import redirect
 
 from onceline.core.access import commands as access
 from onceline.core.db import Transaction
@@ -19,7 +22,7 @@ from onceline.core.ledger.model import SANDBOX
 from onceline.core.money import MICROS
 from onceline.core.outbox.store import Draft, append
 from onceline.desk.house import house
-from onceline.desk.people import sessions
+from onceline.desk.people import sessions, team
 from onceline.desk.people.models import Person
 
 UNPROVEN_FOR = timedelta(days=7)
@@ -38,8 +41,11 @@ def connect() -> None:
 def _logged_in(request: HttpRequest, user: Person, **_: Any) -> None:
     sessions.forget_expired()
     forget_unproven()
+    team.forget_over()
     ensure_account(user)
-    sessions.begin(request.session, user)
+    if not sessions.begin(request.session, user):
+        logout(request)
+        raise ImmediateHttpResponse(redirect("account_inactive"))
     sessions.forget_names(request.session)
 
 

@@ -14,7 +14,7 @@ from django.contrib.auth import logout
 from django.contrib.auth.decorators import login_required
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import redirect, render
+from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
@@ -78,8 +78,9 @@ def invite(request: Personal) -> HttpResponse:
 @for_owners
 @require_POST
 def withdraw(request: Personal, pk: int) -> HttpResponse:
-    team.withdraw(request.user.account, pk)
-    messages.success(request, _("The invitation is withdrawn; its link opens nothing any more."))
+    get_object_or_404(Invitation, account=request.user.account, pk=pk)
+    said = _("The invitation is withdrawn; its link opens nothing any more.")
+    _try(request, lambda: team.withdraw(request.user.account, request.user.pk, pk), said)
     return redirect("settings_people")
 
 
@@ -87,10 +88,11 @@ def withdraw(request: Personal, pk: int) -> HttpResponse:
 @reauthentication_required(app="allauth.account")  # type: ignore[untyped-decorator]  # allauth has no types
 @require_POST
 def choose_role(request: Personal, pk: int) -> HttpResponse:
+    get_object_or_404(Person, account=request.user.account, pk=pk)
     form = ChooseRole(request.POST)
     if form.is_valid():
-        role = form.cleaned_data["role"]
-        _try(request, lambda: team.choose_role(request.user.account, pk, role), _("The role is changed."))
+        who, role = request.user, form.cleaned_data["role"]
+        _try(request, lambda: team.choose_role(who.account, who.pk, pk, role), _("The role is changed."))
     return redirect("settings_people")
 
 
@@ -99,14 +101,11 @@ def choose_role(request: Personal, pk: int) -> HttpResponse:
 @require_http_methods(["GET", "POST"])
 def remove(request: Personal, pk: int) -> HttpResponse:
     """Asks once more, for it ends their sessions at once."""
-    found = Person.objects.filter(account=request.user.account, pk=pk).exclude(pk=request.user.pk).first()
-    if found is None:
-        messages.info(request, str(team.GONE))
-        return redirect("settings_people")
+    found = get_object_or_404(Person.objects.exclude(pk=request.user.pk), account=request.user.account, pk=pk)
     if request.method == "GET":
         return render(request, "people/remove.html", {"tab": "settings_people", "person": found})
     said = _("This person is removed and logged out everywhere.")
-    _try(request, lambda: team.remove(request.user.account, pk), said)
+    _try(request, lambda: team.remove(request.user.account, request.user.pk, pk), said)
     return redirect("settings_people")
 
 
@@ -118,7 +117,7 @@ def leave(request: Personal) -> HttpResponse:
         return render(request, "people/leave.html", {"tab": "settings_people"})
     person = request.user
     try:
-        team.remove(person.account, person.pk)
+        team.leave(person.account, person.pk)
     except Refused as refused:
         messages.error(request, str(refused))
         return redirect("settings_people")
@@ -146,13 +145,15 @@ def join(request: HttpRequest, key: str) -> HttpResponse:
     if invitation is None:
         return render(request, "people/join_over.html", status=404)
     if isinstance(request.user, Person):
-        return _join_as(request, request.user, invitation, key)
+        joined: HttpResponse = _join_as(request, request.user, invitation, key)
+        return joined
     known = Person.objects.filter(email=invitation.email, emailaddress__verified=True).first()
     if known is not None:
         return _join_known(request, known, invitation, key)
     return _join_as_new(request, invitation, key)
 
 
+@reauthentication_required(app="allauth.account", allow_get=True)  # type: ignore[untyped-decorator]  # allauth has no types
 def _join_as(request: HttpRequest, person: Person, invitation: Invitation, key: str) -> HttpResponse:
     seen: dict[str, Any] = {"invitation": invitation}
     if request.method == "POST":

@@ -14,7 +14,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from onceline.desk.people import sessions
 from onceline.desk.people.adapter import MOST_PASSKEYS
-from onceline.desk.people.forms import Appearance, Label, Username, zones
+from onceline.desk.people.forms import Appearance, Label, SessionName, Username, zones
 from onceline.desk.people.models import Person
 
 
@@ -84,7 +84,7 @@ def rename_session(request: Personal) -> HttpResponse:
     form = Label(request.POST)
     if not form.is_valid():
         messages.error(request, _("A name has 60 characters at most."))
-    elif sessions.rename(request.user, request.POST.get("session", ""), form.cleaned_data["label"]):
+    elif sessions.rename(request.user, _named(request), form.cleaned_data["label"]):
         messages.success(request, _("The name is saved."))
     else:
         messages.info(request, _("This session has ended already."))
@@ -95,7 +95,7 @@ def rename_session(request: Personal) -> HttpResponse:
 @require_POST
 def end_session(request: Personal) -> HttpResponse:
     """Another one; for this one there is the log-out."""
-    name = request.POST.get("session", "")
+    name = _named(request)
     if name == sessions.hashed(request.session.session_key or ""):
         return redirect("account_logout")
     if sessions.end_one(request.user, name):
@@ -112,3 +112,9 @@ def end_other_sessions(request: Personal) -> HttpResponse:
     text = ngettext("%(n)d other browser is logged out.", "%(n)d other browsers are logged out.", ended)
     messages.success(request, text % {"n": ended})
     return redirect("mfa_index")
+
+
+def _named(request: HttpRequest) -> str:
+    """The session that the form says; what cannot be the name of one is the name of none."""
+    form = SessionName(request.POST)
+    return str(form.cleaned_data["session"]) if form.is_valid() else ""

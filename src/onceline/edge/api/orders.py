@@ -169,10 +169,13 @@ async def extend_order(
     wanted: shapes.ExtendOrder,
     idempotency_key: IdempotencyKey,
 ) -> Response:
-    """Lengthen a rental by one of the durations on offer."""
+    """Lengthen a rental by one of the durations on offer, for `max_price` at most."""
+    max_price = parse_amount(wanted.max_price) if wanted.max_price else None
 
     def change(tx: Transaction) -> dict[str, Any]:
-        commands.extend(tx, house.context, grant.side, order_id, wanted.duration, idempotency_key, grant.cap)
+        commands.extend(
+            tx, house.context, grant.side, order_id, wanted.duration, idempotency_key, grant.cap, max_price
+        )
         return view.order_views(tx, house.context, [order_id])[0]
 
     return _answer(await house.commands.run(change), 200, replayed=False)
@@ -182,7 +185,7 @@ async def extend_order(
 async def auto_extend_order(
     house: AnyHouse, grant: OrdersWrite, order_id: Id, wanted: shapes.AutoExtend
 ) -> Response:
-    """Let a rental go on by itself, or no more. Shortly before its end it is extended by what it was ordered for."""
+    """Let a rental go on by itself, or no more: by what it was ordered for, for what that costs now at most."""
     command = partial(commands.set_auto_extend, on=wanted.on, cap=grant.cap)
     return await _change(house, grant, order_id, command)
 

@@ -57,6 +57,12 @@ def visible(text: str | None) -> str:
     )
 
 
+@register.filter
+def unlinked(name: str) -> str:
+    """A username in a mail to a stranger: with spaces around its dots no mailbox makes it a link."""
+    return name.replace(".", " . ")
+
+
 @register.simple_tag(takes_context=True)
 def query(context: template.Context, **changed: Any) -> str:
     """The page's own query with these names changed; None drops one. For pagers and filters."""

@@ -3,7 +3,7 @@
 // The pages work without this. It puts only HTML of our own server into the document, and what the socket says it reads for
 // ids alone. It remembers nothing beyond the page: two tabs know nothing of each other.
 
-const POLL_MS = 4000, SILENCE_MS = 60000, GATHER_MS = 30, MANY = 8, SOON_S = 120, DAYS_S = 172800, DRAIN_MS = 2500;
+const POLL_MS = 4000, SILENCE_MS = 60000, GATHER_MS = 30, GAP_MS = 400, CALM_MS = 1000, HIDDEN_MS = 2000, LEAVE_MS = 10000, MANY = 2, SOON_S = 120, DAYS_S = 172800, DRAIN_MS = 2500;
 const NOT_ALLOWED = 4401, RESTARTING = 1012, TOO_MANY = 4429;
 
 const byId = (id) => document.getElementById(id);
@@ -17,9 +17,9 @@ const title = document.title;
 async function ask(address, options = {}) {
   const headers = { "HX-Request": "true", ...options.headers };
   const answer = await fetch(address, { ...options, headers, redirect: "manual", credentials: "same-origin", signal: AbortSignal.timeout(10000) });
-  if (answer.type === "opaqueredirect") { // logged out elsewhere: the log-in page is next
+  if (answer.type === "opaqueredirect" || answer.headers.has("HX-Redirect")) { // logged out elsewhere: the log-in page is next
     stop();
-    location.reload();
+    if (!leaving) location.reload();
     throw new Error("logged out");
   }
   return answer;
@@ -98,20 +98,37 @@ async function lookAt(id) {
 
 // News ----------------------------------------------------------------------------------------------------------------
 
+const pause = (ms) => new Promise((over) => { setTimeout(over, ms); });
+
+function paced(look, gap) { // at once after a quiet time; then one after the other, however much happens
+  let isDue = false, isLooking = false;
+  return async () => {
+    isDue = true;
+    if (isLooking) return;
+    isLooking = true;
+    while (isDue) {
+      await pause(GATHER_MS);
+      isDue = false;
+      await look().catch(() => {});
+      await pause(document.hidden ? HIDDEN_MS : gap);
+    }
+    isLooking = false;
+  };
+}
+
 const changed = new Set();
-let gathering = 0;
+const soon = [paced(lookAtNews, GAP_MS), paced(lookAtFigures, CALM_MS), paced(refresh, CALM_MS)];
 function hear(event) {
-  if (event.order) changed.add(event.order.id);
-  if (!gathering) gathering = setTimeout(lookAtNews, GATHER_MS);
+  if (event.order) changed.add(String(event.order.id));
+  for (const look of soon) look();
 }
 
 async function lookAtNews() {
   const ids = [...changed].filter((id) => byId("live-list") || byId(`order-${id}`));
   changed.clear();
-  gathering = 0;
+  if (ids.length > MANY && byId("live-list") && told.list) return lookAtAll();
   tag = null;
-  const looks = ids.length > MANY ? [lookAtAll()] : ids.map(lookAt);
-  await Promise.allSettled([...looks, lookAtFigures(), refresh()]);
+  for (const id of ids) await lookAt(id).catch(() => {});
 }
 
 async function lookAtFigures() {
@@ -172,6 +189,7 @@ addEventListener("focus", quiet);
 // The socket, and polling while there is none ---------------------------------------------------------------------------
 
 let socket = null, isReady = false, cursor = null, epoch = null, tries = 0, stopped = true, polling = 0, retry = 0, silence = 0;
+let leaving = false; // a form leads elsewhere: what ends meanwhile is no news
 
 function show(state) {
   const shown = byId("connection");
@@ -198,14 +216,18 @@ function stop() {
   socket = null;
 }
 
+let isPolling = false;
 async function poll() {
-  if (stopped || document.hidden || isReady) return;
+  if (stopped || document.hidden || isReady || isPolling) return;
+  isPolling = true;
   try {
     await lookAtAll();
     await lookAtFigures();
     if (!isReady) show("polling");
   } catch {
     if (!stopped) show("offline");
+  } finally {
+    isPolling = false;
   }
 }
 
@@ -266,14 +288,15 @@ function again() {
 function cut(code, reason) {
   isReady = false;
   clearTimeout(silence);
-  if (stopped) return;
+  clearTimeout(retry);
+  if (leaving) retry = setTimeout(cut, LEAVE_MS, code, reason); // unless the form only fetched a file
+  if (stopped || leaving) return;
   show(navigator.onLine ? "polling" : "offline");
   setTimeout(poll, 500);
   if (code === NOT_ALLOWED) lookAtFigures().catch(() => {}); // leads to the log-in when the session has ended
   const asked = code === RESTARTING && /reconnect in ([0-9.]+)s/.exec(reason);
   const wait = asked ? +asked[1] * 1000 : Math.min(30000, (code === TOO_MANY ? 15000 : 500) * 2 ** tries) * (0.5 + Math.random());
   tries = Math.min(tries + 1, 7);
-  clearTimeout(retry);
   retry = setTimeout(connect, wait);
 }
 
@@ -287,7 +310,7 @@ function tick() {
     if (left < DAYS_S) card.querySelector("[data-left]").textContent = written(left);
     if (!left && !card.dataset.over) {
       card.dataset.over = "1";
-      setTimeout(() => lookAt(card.dataset.order).catch(() => {}), DRAIN_MS);
+      setTimeout(hear, DRAIN_MS, { order: { id: card.dataset.order } });
     }
   }
   for (const button of document.querySelectorAll("[data-from]")) {
@@ -432,9 +455,14 @@ tick();
 setInterval(tick, 1000);
 if (told.ticket) {
   start();
+  document.addEventListener("submit", (event) => {
+    if (event.defaultPrevented || event.target.getAttribute("method") === "dialog") return; // htmx and dialogs stay here
+    leaving = true;
+    setTimeout(() => { leaving = false; }, LEAVE_MS - 1);
+  });
   addEventListener("offline", () => { if (!stopped) again(); });
   addEventListener("online", () => { tries = 0; if (!stopped && !isReady) connect(); });
   addEventListener("pagehide", stop);
-  addEventListener("pageshow", (event) => { if (event.persisted) { lookAtAll().catch(() => {}); start(); } });
+  addEventListener("pageshow", (event) => { if (event.persisted) { leaving = false; lookAtAll().catch(() => {}); start(); } });
   document.addEventListener("visibilitychange", () => { if (!document.hidden && !stopped && !isReady) poll(); });
 }

@@ -60,6 +60,7 @@ function prepare(form) {
   form.hidden = false;
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
+    if (button.getAttribute("aria-busy")) return; // two clicks are one passkey
     trouble.hidden = true;
     button.setAttribute("aria-busy", "true");
     try {
@@ -67,9 +68,11 @@ function prepare(form) {
       form.submit();
     } catch {
       trouble.hidden = false;
-    } finally {
       button.removeAttribute("aria-busy");
     }
+  });
+  window.addEventListener("pageshow", (event) => {
+    if (event.persisted) button.removeAttribute("aria-busy"); // who comes back can ask again
   });
 }
 
