@@ -11,6 +11,8 @@ PASSWORDS = "tests/desk/people/test_passwords.py::"
 PRIVACY = "tests/desk/people/test_privacy.py::"
 SETTINGS = "tests/desk/people/test_settings.py::"
 TEAM = "tests/desk/people/test_team.py::"
+R = "tests/desk/people/test_races.py::"
+L = "tests/core/notices/test_letters.py::"
 
 
 def _g(name: str, file: str, old: str, new: str, *tests: str) -> Mutant:
@@ -95,5 +97,19 @@ PEOPLE = (
     _g("a password counts up to 72 bytes", "passwords.py",
        "return base64.b64encode(hmac.digest(self._key, password.encode(), hashlib.sha384))", "return password.encode()[:72]",
        PASSWORDS + "test_passwords_that_differ_after_72_bytes_are_different"),
+    Mutant("a role of one account acts for another","desk/dashboard/acting.py","    if grant.account != person.account:","    if False:",(R+"test_a_session_of_a_former_account_ends",)),
+    _g("a log-in trusts a person from before the hash","sessions.py","access.open_session(tx, present.account, now, now + LONGEST)","access.open_session(tx, person.account, now, now + LONGEST)",R+"test_who_moves_to_another_account_during_a_log_in_is_logged_in_to_that_one"),
+    _g("who was removed during a log-in is logged in","sessions.py","filter(pk=person.pk, removed=False).first()","filter(pk=person.pk).first()",R+"test_who_is_removed_during_a_log_in_is_not_logged_in"),
+    _g("who was an owner a moment ago still leads","team.py","    if not _is_owner(team, actor):\n        raise Refused(NO_OWNER)\n","",R+"test_of_two_owners_who_demote_each_other_at_once_one_does",R+"test_who_is_no_owner_any_more_does_nothing"),
+    _g("an invitation of a former owner lets in","team.py","    if not _is_owner(team, found.invited_by_id):\n        raise Refused(OVER)\n","",R+"test_an_invitation_lets_in_only_while_its_inviter_is_an_owner"),
+    _g("invitations of a demoted owner stay","team.py","            _keep_an_owner(team, person)\n            person.invitations.all().delete()\n        person.role","            _keep_an_owner(team, person)\n        person.role",R+"test_invitations_of_who_is_an_owner_no_more_end"),
+    _g("who joined elsewhere a moment ago joins again","team.py","        person = _one_of(team, person.pk)\n        if invitation","        if invitation",R+"test_who_joins_two_accounts_at_once_joins_one"),
+    _g("whoever has the link becomes an owner","team.py","        if invitation.role == Role.OWNER and invitation.email != person.email:\n            raise Refused(NOT_FOR_YOU)\n","",R+"test_an_owner_is_who_was_invited_and_nobody_who_got_the_link"),
+    _g("a browser left alone joins another account","team_views.py",'@reauthentication_required(app="allauth.account", allow_get=True)','@reauthentication_required(app="allauth.account", enabled=False)',TEAM+"test_who_is_here_already_logs_in_and_joins_from_an_empty_account"),
+    _g("an expired session leaves its grants","sessions.py","    _end_all(Session.objects.filter(expire_date__lt=house().clock.now())[:limit])","    Session.objects.filter(expire_date__lt=house().clock.now()).delete()",R+"test_what_hangs_on_an_expired_session_ends_at_the_next_log_in"),
+    _g("a session goes on in the settings when its grant is over","sessions.py","        if not _has_grant(session, person):\n            return False\n","",R+"test_a_session_whose_grant_is_over_ends_on_every_page_within_a_day"),
+    Mutant("strangers use up the room of security news","core/notices/letters.py",'f"{budget.kind} ".encode() + address','b"" + address',(L+"test_what_strangers_ask_for_leaves_the_room_of_news_and_resets",)),
+    _g("a mailed link leads where the request says","adapter.py","public(context[name]) for","context[name] for",ENTRY+"test_links_in_mails_lead_to_the_public_address_whatever_the_request_called_it"),
+    _g("an account mails without end","team.py",'        if not ratelimit.consume(request, action="invite", key=person.account):\n            raise Refused(ENOUGH)\n',"",TEAM+"test_an_account_sends_twenty_invitations_a_day_however_often_it_withdraws_them"),
 )
 # fmt: on
