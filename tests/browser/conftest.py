@@ -36,6 +36,13 @@ def program(request: pytest.FixtureRequest) -> None:
     pytest.skip(lack)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The first test also waits for the installation to be furnished, and one looks at every page four times."""
+    for item in items:
+        if item.path.parent == Path(__file__).parent:
+            item.add_marker(pytest.mark.timeout(400))
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     lack = terminalreporter.config.stash.get(_LACK, None)
     if lack:

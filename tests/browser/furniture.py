@@ -17,6 +17,7 @@ from onceline.core.webhooks import commands as webhooks
 from onceline.core.webhooks.commands import Wanted
 from onceline.core.webhooks.store import Owner
 from onceline.desk.people.models import Invitation, Person
+from onceline.suppliers.sandbox import stock
 from tests.browser.residents import DAYS
 from tests.desk.visitors import Pages
 from tests.shop import DRAIN_S, FOUR_HOURS, WINDOW_S, Customer, Shop, numbers
@@ -75,7 +76,9 @@ def furnish(pages: Pages, hooks: list[str]) -> None:
 
 
 def _open_shop(shop: Shop) -> None:
-    """What the public pages show: numbers that cost money."""
+    """What the public pages show: numbers that cost money. And test numbers enough for every story of the folder."""
+    with shop.db.transaction() as tx:
+        stock.add(tx, stock.PLAIN, "GB", 200, shop.clock.now())
     pool = shop.pool("main", mode="live")
     for at, told in enumerate(ARRIVED):
         shop.stock(told.country, numbers(30 + 17 * at, 1000 * at), pool="main")

@@ -54,7 +54,7 @@ def test_a_notification_says_what_happened_and_leads_to_where_it_can_be_dealt_wi
     told(pages, alice, "rental.extension_failed", order=77, service="telegram", end=end, reason=reason)
     page = read(alice.get("/test/notifications/"))
     assert "The rental 77 for Telegram" in plain(page.text)
-    assert "the balance is too low. It ends at 03/02/2026 8 a.m.;" in plain(page.text)
+    assert "the balance is too low. It ends at 2 Mar 2026, 08:00;" in plain(page.text)
     assert "The key the shop (…abcd) was revoked." in plain(page.text)
     assert {"/test/keys/", "/test/webhooks/we_aaaaaaaaaaaaaaaa/", "/test/orders/77/"} <= set(page.links())
 
@@ -141,7 +141,7 @@ def test_figures_and_instants_are_written_for_people(pages: Pages, alice: Visito
         notices.tell_policy(tx, pages.shop.clock.now(), 10)
     text = plain(read(alice.get("/test/notifications/")).text)
     assert "USD\u00a01.25 can be spent, less than the USD\u00a05.00" in text
-    assert "Terms changes on 03/21/2026" in text
+    assert "Terms changes on 21 Mar 2026" in text
     assert when.date() == date(2026, 3, 21)
 
 
