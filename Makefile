@@ -4,10 +4,10 @@ BIN := .venv/bin
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test check soak bench lock clean
+.PHONY: help demo up test check soak bench screenshots lock clean
 
 help:  ## list the targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
 
 # Debian's python3 may come without ensurepip, so the environment is made without pip and filled from outside.
 .venv/ready: requirements.lock pyproject.toml
@@ -37,6 +37,13 @@ soak: .venv/ready  ## the long forms of the laws, about two hours
 
 bench: .venv/ready  ## what it costs, each figure as a ratio against a limit of the same run
 	$(BIN)/python -m bench $(ARGS)
+
+screenshots: .venv/ready  ## every page of the desk in both modes and three widths, to var/screenshots
+	$(BIN)/python -m tests.browser.screenshots
+
+messages: .venv/ready  ## gather what people read into the translators' files, and compile them (needs gettext)
+	cd src/onceline/desk && DJANGO_SETTINGS_MODULE=onceline.desk.settings ../../../$(BIN)/django-admin makemessages --locale zh_Hans --no-location --no-wrap --ignore migrations
+	cd src/onceline/desk && DJANGO_SETTINGS_MODULE=onceline.desk.settings ../../../$(BIN)/django-admin compilemessages
 
 lock: .venv/ready  ## renew requirements.lock (needs uv)
 	uv pip compile -q --universal --python-version 3.11 --generate-hashes --extra dev --no-emit-index-url pyproject.toml -o requirements.lock --custom-compile-command 'make lock'

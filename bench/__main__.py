@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 
-from bench import allocation, costs, exports, history, ingest, messages, orders, otp, smpp, sockets
+from bench import allocation, costs, exports, history, ingest, messages, orders, otp, pages, smpp, sockets
 from bench.rows import Row
 
 
@@ -34,6 +34,7 @@ PARTS = {
     "smpp": smpp.run,
     "sockets": sockets.run,
     "exports": exports.run,
+    "pages": pages.run,
     "costs": costs.run,
 }
 

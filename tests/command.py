@@ -41,7 +41,7 @@ class CommandLine:
         self.folder = folder
         self._monkeypatch = monkeypatch
         self._capsys = capsys
-        monkeypatch.setattr("onceline.serve.configure_logs", lambda: None)
+        monkeypatch.setattr("onceline.cli.main.configure_logs", lambda: None)
         for name, value in self.environment.items():
             monkeypatch.setenv(name, value)
 

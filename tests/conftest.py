@@ -7,7 +7,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,10 +16,13 @@ import psycopg
 import pytest
 
 from onceline import embedded
+from onceline.accesslog import AccessLog
 from onceline.config import Settings
 from onceline.core.clock import ManualClock
 from onceline.core.db import Database
 from onceline.core.orders.context import Context
+from onceline.desk.door import migrate
+from onceline.desk.house import House, install
 from onceline.wiring import open_context, prepare
 from tests.shop import Shop
 
@@ -86,6 +89,22 @@ def template(server: str) -> str:
         connection.execute("create database seeded")
     prepare(_named(server, "seeded"), Settings(), ManualClock(NOON))
     return "seeded"
+
+
+@pytest.fixture(scope="session")
+def desk_template(server: str, template: str, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """As `template`, with the desk's own tables."""
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(f"create database desk_seeded template {template}")
+    folder = tmp_path_factory.mktemp("desk")
+    settings, clock = Settings(data_dir=folder, keystore_dir=folder / "keys"), ManualClock(NOON)
+    with (
+        Database(_named(server, "desk_seeded"), size=2, name="test") as db,
+        closing(AccessLog(settings.logs, clock)) as log,
+    ):
+        migrate(House(settings, db, open_context(db, settings, clock), log))
+    install(None)
+    return "desk_seeded"
 
 
 @pytest.fixture

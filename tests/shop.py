@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from onceline.core.access import commands as access
+from onceline.core.access.model import Grant
 from onceline.core.catalog import store as catalog
 from onceline.core.catalog.store import Pool
 from onceline.core.clock import ManualClock
@@ -140,6 +141,7 @@ class Shop:
         country: str = "GB",
         *,
         key: str | None = None,
+        cap: int | None = None,
         **rest: Any,
     ) -> Order:
         with self.db.transaction() as tx:
@@ -149,6 +151,7 @@ class Shop:
                 who.side,
                 [OrderRequest(service, country, **rest)],
                 key or secrets.token_hex(8),
+                cap,
             )
             return store.order(tx, placed.ids[0])
 
@@ -156,9 +159,25 @@ class Shop:
         with self.db.transaction() as tx:
             return commands.place(tx, self.context, who.side, requests, key)
 
-    def extend(self, who: Customer, order: Order, duration_s: int, key: str | None = None) -> Order:
+    def extend(
+        self, who: Customer, order: Order, duration_s: int, key: str | None = None, cap: int | None = None,
+        max_price: int | None = None,
+    ) -> Order:  # fmt: skip
         with self.db.transaction() as tx:
-            return commands.extend(tx, self.context, who.side, order.id, duration_s, key)
+            return commands.extend(tx, self.context, who.side, order.id, duration_s, key, cap, max_price)
+
+    def capped_key(self, who: Customer, amount: int) -> Grant:
+        """One more key, which may spend so much."""
+        with self.db.transaction() as tx:
+            _, key = access.create_key(
+                tx, side=who.side, mode="test", kind="api", name="capped", scopes=(), expires_at=None,
+                now=self.clock.now(), spend_cap=amount,
+            )  # fmt: skip
+            return access.authenticate(tx, key, self.clock.now())
+
+    def auto_extend(self, who: Customer, order: Order, on: bool = True) -> Order:
+        with self.db.transaction() as tx:
+            return commands.set_auto_extend(tx, self.context, who.side, order.id, on)
 
     def keep(self, number: str | None, text: str, sender: str = "Service", **rest: Any) -> Kept:
         """T1 alone: the message is stored, nobody has looked at it."""

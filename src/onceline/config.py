@@ -51,6 +51,16 @@ class Settings(BaseSettings):
     trusted_proxies: str = Field(
         "", description="Addresses of reverse proxies whose X-Forwarded-For is believed, separated by commas."
     )
+    sign_up: Literal["open", "invited"] = Field(
+        "open",
+        description="Who may open an account on the pages: anybody, or only who was invited by a person of one.",
+    )
+    desk_threads: int = Field(
+        6,
+        ge=1,
+        le=64,
+        description="Pages that one process makes at once, each with two connections of its own.",
+    )
     currency: str = Field(
         "USD", pattern=r"^[A-Z]{3}$", description="The books' currency; fixed at the first start."
     )
@@ -111,6 +121,25 @@ class Settings(BaseSettings):
         "a webhook then calls every service that listens on this machine's loopback addresses.",
     )
 
+    operator_name: str = Field(
+        "", max_length=200, description="Who runs this installation, as its terms name them."
+    )
+    operator_contact: str = Field(
+        "", description="E-mail address for customers, for reports of abuse and of weaknesses; public."
+    )
+    operator_address: str = Field(
+        "", max_length=500, description="Postal address of who runs this installation; public."
+    )
+    operator_law: str = Field(
+        "", max_length=200, description="Whose law governs the terms, as in: the Federal Republic of Germany."
+    )
+    official_addresses: str = Field(
+        "",
+        max_length=2000,
+        description="Further addresses that are really yours (sites, mailboxes, channels), separated by commas; listed "
+        "beside PUBLIC_URL and the mail sender.",
+    )
+
     @field_validator("smtp_url")
     @classmethod
     def _smtp_url(cls, url: str | None) -> str | None:
@@ -126,6 +155,11 @@ class Settings(BaseSettings):
         elif others.data.get("smtp_url"):
             raise ValueError("set it along with ONCELINE_SMTP_URL")
         return text
+
+    @field_validator("operator_contact")
+    @classmethod
+    def _operator_contact(cls, text: str) -> str:
+        return parse_sender(text).address if text else text
 
     @property
     def mail_server(self) -> MailServer | None:

@@ -32,6 +32,7 @@ from onceline.core.ledger.model import SANDBOX
 from onceline.core.money import MICROS
 from onceline.core.outbox.store import Draft, append
 from onceline.demo_webhook import Receiver
+from onceline.serve import opened_desk
 from onceline.wiring import installation
 
 _SAY = Console(highlight=False)
@@ -43,6 +44,7 @@ _BALANCE = 100 * MICROS
 def tell(settings: Settings, *, once: bool) -> int:
     """The story; returns the exit code."""
     account, key = _open_account(settings)
+    username, password = _add_person(settings, account)
     api = _Api(f"http://{settings.host}:{settings.port}", key)
     changed = {"ONCELINE_ACTIVATION_WINDOW_S": str(_WINDOW_S), "ONCELINE_WEBHOOK_LOOPBACK": "true"}
     with _serving(settings, changed), Receiver() as receiver:
@@ -51,7 +53,8 @@ def tell(settings: Settings, *, once: bool) -> int:
         _money_back(api)
     if not once:
         with _serving(settings, {}) as server:
-            _SAY.print(f"\nAPI pages   {api.base}/api/v1/docs\nTest key    {key}\nAccount     {account}")
+            _SAY.print(f"\nPages       {api.base}/  (log in as {username}, password {password})")
+            _SAY.print(f"API pages   {api.base}/api/v1/docs\nTest key    {key}\nAccount     {account}")
             _SAY.print("\nGoes on serving, with the usual window; Ctrl-C ends it.")
             with contextlib.suppress(KeyboardInterrupt):
                 server.wait()
@@ -161,6 +164,16 @@ def _open_account(settings: Settings) -> tuple[str, str]:
             tx, side=side, mode="test", kind="api", name="demo", scopes=(), expires_at=None, now=now
         )
     return account, key
+
+
+def _add_person(settings: Settings, account: str) -> tuple[str, str]:
+    """Somebody who may log in to the account: username and password."""
+    username, password = f"demo-{secrets.token_hex(2)}", secrets.token_urlsafe(15)
+    with opened_desk(settings):
+        from onceline.desk.people import care  # noqa: PLC0415 - Django's models exist only once it is set up
+
+        care.add(username, f"{username}@example.com", password, account=account, role="owner")
+    return username, password
 
 
 @contextlib.contextmanager

@@ -1,23 +1,28 @@
-"""Runs the doors: `up` serves everything from one process and a worker child, `edge` and `work` one door each."""
+"""Runs the doors: `up` serves everything from one process and a worker child, `edge`, `desk` and `work` one door each."""
 
 from __future__ import annotations
 
-import logging
 import os
 import signal
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 
 import structlog
 import uvicorn
 from prometheus_client import start_http_server
+from starlette.types import ASGIApp
 
+from onceline.accesslog import AccessLog
 from onceline.config import Settings
 from onceline.core.clock import SystemClock
 from onceline.core.db import Database
+from onceline.core.orders.context import Context
+from onceline.desk import door as desk_door
+from onceline.desk.house import House as DeskHouse
+from onceline.doors import Doors, Whole
 from onceline.edge.app import create_app
 from onceline.edge.hub import SEND_S
 from onceline.edge.server import EdgeServer, EdgeSocket
@@ -35,32 +40,44 @@ FRAME_BYTES = 4096
 """A client's one frame is its ticket."""
 
 
-def configure_logs() -> None:
-    """One line of JSON per event on stderr. No line carries a key, a number, a message or an address."""
-    structlog.configure(
-        processors=[
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.format_exc_info,
-            structlog.processors.JSONRenderer(),
-        ],
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-    )
-    logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(levelname)s %(name)s %(message)s")
-
-
 def up(settings: Settings) -> None:
     """Everything: the database if it is ours, the workers as a child, the edge here. Returns after SIGTERM."""
     with database(settings) as conninfo:
         prepare(conninfo, settings, SystemClock())
+        migrate_desk(conninfo, settings)
         with _worker_child(settings):
-            _serve_edge(settings, conninfo)
+            _serve_edge(settings, conninfo, with_desk=True)
 
 
 def edge(settings: Settings) -> None:
     with database(settings) as conninfo:
-        _serve_edge(settings, conninfo)
+        _serve_edge(settings, conninfo, with_desk=False)
+
+
+def desk(settings: Settings) -> None:
+    """The pages alone."""
+    with (
+        database(settings) as conninfo,
+        _open(settings, conninfo, "onceline-desk") as (db, context),
+        _desk_of(settings, db, context) as pages,
+    ):
+        _run(uvicorn.Server(_configured(settings, pages)))
+
+
+@contextmanager
+def opened_desk(settings: Settings) -> Iterator[None]:
+    """The desk for a command, migrated: Django is set up inside."""
+    with database(settings) as conninfo:
+        prepare(conninfo, settings, SystemClock())
+        with _open(settings, conninfo, "onceline-desk") as (db, context), _logging(settings) as log:
+            desk_door.migrate(DeskHouse(settings, db, context, log))
+            yield
+
+
+def migrate_desk(conninfo: str, settings: Settings) -> list[str]:
+    """Bring the desk's own tables up to this version; returns what was applied. After `prepare`."""
+    with _open(settings, conninfo, "onceline-prepare") as (db, context), _logging(settings) as log:
+        return desk_door.migrate(DeskHouse(settings, db, context, log))
 
 
 def work(settings: Settings, *, with_parent: bool) -> None:
@@ -101,38 +118,66 @@ def figures(port: int | None) -> Iterator[None]:
         thread.join()
 
 
-def _serve_edge(settings: Settings, conninfo: str) -> None:
+def _serve_edge(settings: Settings, conninfo: str, *, with_desk: bool) -> None:
     sys.setswitchinterval(SWITCH_S)
-    with Database(conninfo, size=settings.pool_size, name="onceline-edge") as db:
+    with ExitStack() as stack:
+        db, context = stack.enter_context(_open(settings, conninfo, "onceline-edge"))
+        api = create_app(settings, db, context)
+        app: ASGIApp = api
+        if with_desk:
+            own = Database(conninfo, size=settings.desk_threads, name="onceline-desk")
+            pages = stack.enter_context(_desk_of(settings, stack.enter_context(own), context))
+            app = Doors(api, pages)
+        _run(EdgeServer(_configured(settings, app), api.state.house.hub))
+
+
+@contextmanager
+def _open(settings: Settings, conninfo: str, name: str) -> Iterator[tuple[Database, Context]]:
+    with Database(conninfo, size=settings.pool_size, name=name) as db:
         context = open_context(db, settings, SystemClock())
-        app = create_app(settings, db, context)
-        server = EdgeServer(
-            uvicorn.Config(
-                app,
-                host=settings.host,
-                port=settings.port,
-                loop="uvloop",
-                http="httptools",
-                ws=EdgeSocket,
-                ws_max_size=FRAME_BYTES,
-                ws_per_message_deflate=False,
-                ws_ping_interval=40,
-                ws_ping_timeout=20,
-                access_log=False,
-                log_config=None,
-                server_header=False,
-                proxy_headers=bool(settings.trusted_proxies),
-                forwarded_allow_ips=settings.trusted_proxies or None,
-                timeout_graceful_shutdown=int(SEND_S),
-                backlog=4096,
-            ),
-            app.state.house.hub,
-        )
-        # uvicorn raises the signal that stopped it once more; what is open around us must still be closed in order.
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: None)
         with closing(context.vault):
-            server.run()
+            yield db, context
+
+
+@contextmanager
+def _desk_of(settings: Settings, db: Database, context: Context) -> Iterator[ASGIApp]:
+    with _logging(settings) as log:
+        yield Whole(desk_door.open_desk(DeskHouse(settings, db, context, log)))
+
+
+@contextmanager
+def _logging(settings: Settings) -> Iterator[AccessLog]:
+    with closing(AccessLog(settings.logs, SystemClock())) as log:
+        yield log
+
+
+def _configured(settings: Settings, app: ASGIApp) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,
+        host=settings.host,
+        port=settings.port,
+        loop="uvloop",
+        http="httptools",
+        ws=EdgeSocket,
+        ws_max_size=FRAME_BYTES,
+        ws_per_message_deflate=False,
+        ws_ping_interval=40,
+        ws_ping_timeout=20,
+        access_log=False,
+        log_config=None,
+        server_header=False,
+        proxy_headers=bool(settings.trusted_proxies),
+        forwarded_allow_ips=settings.trusted_proxies or None,
+        timeout_graceful_shutdown=int(SEND_S),
+        backlog=4096,
+    )
+
+
+def _run(server: uvicorn.Server) -> None:
+    # uvicorn raises the signal that stopped it once more; what is open around us must still be closed in order.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: None)
+    server.run()
 
 
 @contextmanager

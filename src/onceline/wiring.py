@@ -11,11 +11,11 @@ from onceline.config import Settings
 from onceline.core import schema
 from onceline.core.access import commands as access
 from onceline.core.catalog import store as catalog
-from onceline.core.catalog.model import load_services
 from onceline.core.clock import Clock, SystemClock
 from onceline.core.db import Database
 from onceline.core.inbox.otp import find_code
-from onceline.core.inbox.recognise import ServiceBook, recognise
+from onceline.core.inbox.recognise import recognise
+from onceline.core.inbox.service_book import load_book
 from onceline.core.orders.context import Context, load_installation
 from onceline.core.vault import FileKeyStore, KeyStore, KeyStoreRefused, PostgresKeyStore, Vault
 from onceline.core.vault.master import write_once
@@ -54,7 +54,7 @@ def prepare(conninfo: str, settings: Settings, clock: Clock) -> list[str]:
 
 def open_context(db: Database, settings: Settings, clock: Clock) -> Context:
     """Its vault is the caller's to close. Raises KeyStoreRefused, psycopg.Error, Unavailable."""
-    book = ServiceBook(load_services())
+    book = load_book()
     recognise("Onceline", _FIRST_TEXT, book)
     find_code(_FIRST_TEXT)
     vault = Vault(open_keys(db, settings), db.bell.ring)

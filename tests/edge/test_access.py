@@ -40,7 +40,9 @@ ROUTES = {
     ("POST", "/orders/{order_id}/finish"): Route("orders:write"),
     ("POST", "/orders/{order_id}/resend"): Route("orders:write"),
     ("POST", "/orders/{order_id}/extend"): Route("orders:write", {"duration": 4 * 3600}),
+    ("POST", "/orders/{order_id}/auto-extend"): Route("orders:write", {"on": True}),
     ("GET", "/orders/{order_id}/messages"): Route("orders:read"),
+    ("GET", "/messages"): Route("orders:read"),
     ("GET", "/balance"): Route("balance:read"),
     ("GET", "/statement"): Route("balance:read"),
     ("GET", "/events"): Route("events:read"),
@@ -142,7 +144,7 @@ def test_a_strangers_order_is_not_found(alice: Client, charlie: Client, method: 
     order = alice.order(kind="rental", duration=4 * 3600)
     assert_problem(ask(charlie, method, path, order_id=order["id"]), 404, "not_found", what="order")
     assert alice.read(order) == order
-    if path.endswith(("}", "/messages", "/extend")):
+    if path.endswith(("}", "/messages", "/extend", "/auto-extend")):
         assert ask(alice, method, path, order_id=order["id"]).status_code == 200  # the owner comes through
 
 

@@ -219,6 +219,21 @@ def test_a_number_never_begins_with_an_excluded_prefix(hub: Side, shop: Shop, st
         shop.pass_time(6)
 
 
+@pytest.mark.parametrize("excluded", [[], ["1"]], ids=["any number", "not any number"])
+def test_a_key_whose_cap_is_reached_is_told_that_there_is_no_number(
+    hub: Side, shop: Shop, stock: list[str], excluded: list[str]
+) -> None:
+    with shop.db.transaction() as tx:
+        _, hub.key = access.create_key(
+            tx, side=hub.who.side, mode="live", kind="protocol", name="capped", scopes=(), expires_at=None,
+            now=shop.clock.now(), spend_cap=2 * PRICE - 1,
+        )  # fmt: skip
+    hub.bought(exceptionPhoneSet=excluded)
+    assert hub.number(exceptionPhoneSet=excluded) == {"status": "NO_NUMBERS"}
+    assert shop.value("select spent from spend_caps") == PRICE
+    shop.assert_books_are_true()
+
+
 def test_when_every_number_is_excluded_no_money_is_kept(hub: Side, shop: Shop) -> None:
     assert hub.number(exceptionPhoneSet=["999"]) == {"status": "NO_NUMBERS"}
     assert shop.balance(hub.who).held == 0

@@ -52,8 +52,23 @@ def test_an_offer_names_price_stock_and_the_instant(town: Town, alice: Client) -
     (offer,) = found["offers"]
     assert offer["price"] == {"amount": "0.2500", "currency": "USD"}
     assert (offer["pool"], offer["success_rate"], offer["median_s"]) == ("sandbox", None, None)
+    assert offer["seconds_histogram"] is None
     assert offer["stock"] > 20
     assert 4 * 3600 in found["durations"]
+
+
+def test_an_offer_counts_its_codes_by_the_seconds_they_took(town: Town, alice: Client) -> None:
+    asked = {"service": "discord", "country": "PT"}
+    assert alice.json("/catalog/offers", **asked)["offers"][0]["seconds_histogram"] is None
+    town.shop.run(
+        "insert into offer_records (pool_id, service_id, country, closed, succeeded, median_s, seconds, as_of)"
+        " select p.id, s.id, 'PT', 9, 6, 12, array[1, 0, 3, 0, 0, 0, 2], %(now)s"
+        " from pools p, services s where p.slug = 'sandbox' and s.slug = 'discord'",
+        now=town.shop.clock.now(),
+    )
+    (offer,) = alice.json("/catalog/offers", **asked)["offers"]
+    steps = [(step["up_to"], step["count"]) for step in offer["seconds_histogram"]]
+    assert steps == [(5, 1), (10, 0), (20, 3), (40, 0), (80, 0), (160, 0), (None, 2)]
 
 
 def test_an_ordered_number_is_no_longer_on_offer(alice: Client) -> None:

@@ -87,7 +87,7 @@ def test_answers_are_what_the_document_says(alice: Client, document: dict[str, A
     assert alice.post("/exports", {"kind": "orders", "format": "csv"}).status_code == 202
     alice.scoped("events:read")
     for path in (
-        "/orders", "/orders/{order_id}", "/orders/{order_id}/messages", "/balance", "/statement", "/events", "/keys",
+        "/orders", "/orders/{order_id}", "/orders/{order_id}/messages", "/messages", "/balance", "/statement", "/events", "/keys",
         "/webhooks", "/notices", "/notifications", "/exports",
         "/catalog/countries", "/catalog/services", "/catalog/pools", "/catalog/offers",
     ):  # fmt: skip

@@ -583,7 +583,7 @@ def test_the_window_to_come_back_in_grows_with_those_who_are_sent_away(
     async def send_away() -> list[float]:
         here = hub.Hub()
         with contextlib.ExitStack() as stack:
-            grants = [cast(Grant, SimpleNamespace(id=one, side=one)) for one in range(waiting)]
+            grants = [cast(Grant, SimpleNamespace(id=one, side=one, kind="api")) for one in range(waiting)]
             watches = [stack.enter_context(here.watching(grant, "socket")) for grant in grants]
             leaving = asyncio.ensure_future(here.leave())
             await asyncio.sleep(0)

@@ -15,7 +15,7 @@ from tests.personas import ALICE
 
 ORDER_FIELDS = {
     "id", "kind", "state", "number", "service", "country", "pool", "network", "price", "created_at", "expires_at",
-    "closed_at", "cancel_available_at", "can_cancel", "can_resend", "can_finish", "charged", "revision",
+    "closed_at", "cancel_available_at", "can_cancel", "can_resend", "can_finish", "auto_extend", "charged", "revision",
     "client_reference", "withheld", "code", "messages",
 }  # fmt: skip
 
@@ -233,10 +233,40 @@ def test_an_extension_that_costs_too_much_says_what_is_missing(town: Town) -> No
     assert_problem(answer, 402, "insufficient_balance", missing="1.0000")
 
 
+def test_an_extension_above_max_price_is_refused_with_the_price_of_now(alice: Client) -> None:
+    order = alice.order(kind="rental", duration=4 * 3600)
+    path, body = f"/orders/{order['id']}/extend", {"duration": 4 * 3600}
+    answer = alice.post(path, body | {"max_price": "0.9999"}, "bound")
+    assert_problem(answer, 409, "price_too_low", lowest_price="1.0000")
+    assert alice.json("/balance")["held"] == "1.0000"
+    assert_problem(alice.post(path, body | {"max_price": "cheap"}, "bound"), 422, "invalid_input")
+    assert alice.post(path, body | {"max_price": "1.00"}, "bound").status_code == 200
+    assert alice.json("/balance")["held"] == "2.0000"
+
+
 def test_an_extension_needs_an_idempotency_key(alice: Client) -> None:
     order = alice.order(kind="rental", duration=4 * 3600)
     answer = alice.post(f"/orders/{order['id']}/extend", {"duration": 4 * 3600})
     assert_problem(answer, 400, "idempotency_key_required")
+
+
+def test_a_rental_is_told_to_go_on_by_itself_and_no_more(town: Town, alice: Client, charlie: Client) -> None:
+    order = alice.order(kind="rental", duration=4 * 3600)
+    path = f"/orders/{order['id']}/auto-extend"
+    assert order["auto_extend"] is False
+    for on in (True, False):
+        answer = alice.post(path, {"on": on})
+        assert (answer.status_code, answer.json()["auto_extend"]) == (200, on)
+        assert alice.read(order) == answer.json()
+    assert_problem(charlie.post(path, {"on": True}), 404, "not_found", what="order")
+    town.shop.clock.advance(4 * 3600)
+    assert_problem(alice.post(path, {"on": True}), 409, "order_closed", state="expired")
+
+
+def test_an_activation_goes_on_by_itself_never(alice: Client) -> None:
+    assert_problem(
+        alice.post(f"/orders/{alice.order()['id']}/auto-extend", {"on": True}), 422, "invalid_input"
+    )
 
 
 # Limits -----------------------------------------------------------------------------------------------------------
@@ -248,3 +278,66 @@ def test_the_limit_of_live_orders_is_told_with_a_time_to_ask_again(town: Town, a
         answer = alice.at(url).place()
     assert_problem(answer, 429, "limit_exceeded", limit="live_orders", retry_after_s=60)
     assert answer.headers["retry-after"] == "60"
+
+
+# Looking back -----------------------------------------------------------------------------------------------------
+
+
+def test_orders_are_listed_by_kind_number_time_and_id(town: Town, alice: Client) -> None:
+    first = alice.order()
+    town.shop.clock.advance(60)
+    rental = alice.order(kind="rental", duration=4 * 3600)
+    for wanted in (
+        {"kind": "rental"}, {"number": rental["number"]}, {"number": rental["number"][-6:]},
+        {"from": rental["created_at"]}, {"order": rental["id"]},
+    ):  # fmt: skip
+        assert [one["id"] for one in alice.json("/orders", **wanted)["orders"]] == [rental["id"]]
+    assert [one["id"] for one in alice.json("/orders", until=rental["created_at"])["orders"]] == [first["id"]]
+
+
+@pytest.mark.parametrize(
+    "wanted", [{"number": "12a"}, {"from": "yesterday"}, {"until": "2026-01-01"}, {"order": 0}]
+)
+@pytest.mark.parametrize("path", ["/orders", "/messages"])
+def test_a_filter_that_is_none_is_refused(alice: Client, path: str, wanted: dict[str, Any]) -> None:
+    assert alice.get(path, **wanted).json()["code"] == "invalid_input"
+
+
+def test_a_kind_that_is_none_is_refused(alice: Client) -> None:
+    assert alice.get("/orders", kind="lease").json()["code"] == "invalid_input"
+
+
+def test_messages_of_all_orders_are_listed_newest_first(alice: Client, charlie: Client) -> None:
+    first, second = alice.order(), alice.order(service="whatsapp")
+    alice.sms(first, "Telegram code: 11111", sender="Telegram")
+    alice.sms(second, "WhatsApp code: 22222", sender="WhatsApp")
+    answer = alice.json("/messages")
+    assert [one["code"] for one in answer["messages"]] == ["22222", "11111"]
+    assert answer["messages"][0]["order"] == {
+        "id": second["id"], "number": second["number"], "service": "whatsapp",
+    }  # fmt: skip
+    assert (answer["next"], answer["searched"], answer["complete"]) == (None, None, True)
+    assert charlie.json("/messages")["messages"] == []
+    pages = list(alice.pages("/messages", "messages", limit=1))
+    assert [one["code"] for page in pages for one in page] == ["22222", "11111"]
+
+
+def test_messages_are_searched_by_what_is_sealed(alice: Client) -> None:
+    alice.sms(alice.order(), "Telegram code: 11111", sender="Telegram")
+    alice.sms(alice.order(service="whatsapp"), "WhatsApp code: 22222", sender="WhatsApp")
+    for wanted in ({"text": "TELEGRAM code"}, {"sender": "teleg"}, {"service": "telegram"}):
+        assert [one["code"] for one in alice.json("/messages", **wanted)["messages"]] == ["11111"]
+    assert alice.json("/messages", text="nowhere") == {
+        "messages": [], "next": None, "searched": 2, "complete": True,
+    }  # fmt: skip
+
+
+def test_what_is_searched_for_is_in_no_log(town: Town, alice: Client) -> None:
+    alice.json("/messages", text="needle-in-text", sender="needle-in-sender")
+    logged = "".join(one.read_text() for one in town.settings.logs.rglob("*") if one.is_file())
+    assert "/api/v1/messages" in logged
+    assert "needle" not in logged
+
+
+def test_a_cursor_of_another_list_opens_no_page_of_messages(alice: Client) -> None:
+    assert_problem(alice.get("/messages", cursor="WzFd"), 422, "invalid_input")

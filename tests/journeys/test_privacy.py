@@ -21,6 +21,8 @@ from tests.journeys.conftest import House
 ADDRESS = "127.83.71.59"
 FORWARDED = "203.0.113.219"
 TEXT = "zebra quartz lantern: your code is 739158"
+AGENT = "zebra-browser/7.3"
+PASSWORD = "orchid violet marble"
 PLANTED = "planted-so-that-the-scan-proves-itself"
 
 
@@ -47,10 +49,12 @@ def _in_tables(conninfo: str, secret: str) -> list[str]:
     forms = [form.decode("latin-1").lower() for name, form in _forms(secret).items() if name != "utf-16"]
     found = []
     with psycopg.connect(conninfo) as connection:
-        tables = connection.execute("select tablename from pg_tables where schemaname = 'public'").fetchall()
-        assert len(tables) > 20
-        for (table,) in tables:
-            rows = connection.execute(f"select t::text from {table} t").fetchall()
+        tables = connection.execute(
+            "select schemaname, tablename from pg_tables where schemaname in ('public', 'desk')"
+        ).fetchall()
+        assert {"public", "desk"} == {schema for schema, _ in tables}
+        for schema, table in tables:
+            rows = connection.execute(f"select t::text from {schema}.{table} t").fetchall()
             found += [table for (row,) in rows if any(form in row.lower() for form in forms)]
     return found
 
@@ -83,11 +87,27 @@ def _live_through(house: House) -> str:
             "/api/v1/orders", content=TEXT.encode(), headers={"Authorization": f"Bearer {opened.key}"}
         )
         stranger.get(f"/{opened.key}/{TEXT}")
+        _sign_up(stranger, headers | {"User-Agent": AGENT})
     alice.post(
         "orders", {"service": "telegram", "country": "GB", "client_reference": "x" * 65, "network": TEXT}
     )
     alice.post("test/messages", {"number": "+447700900000", "sender": TEXT, "text": TEXT})
     return opened.key
+
+
+def _sign_up(stranger: httpx.Client, headers: dict[str, str]) -> None:
+    """On the pages, and log in with a wrong password and the right one."""
+    who = {"username": "stranger", "email": "stranger@example.com", "password1": PASSWORD}
+    for path, fields in (
+        ("/account/signup/", who),
+        ("/account/login/", {"login": "stranger", "password": "not this one at all"}),
+        ("/account/login/", {"login": "stranger", "password": PASSWORD}),
+    ):
+        page = stranger.get(path, headers=headers)
+        token = page.text.partition('name="csrfmiddlewaretoken" value="')[2].partition('"')[0]
+        assert stranger.post(
+            path, data={**fields, "csrfmiddlewaretoken": token}, headers=headers
+        ).status_code in (200, 302)
 
 
 @pytest.mark.promise("P1")
@@ -97,7 +117,8 @@ def test_nothing_secret_is_stored_or_logged_in_clear(house: House) -> None:
     key = _live_through(house)
     house.open_account(PLANTED)
     with embedded.serving(house.folder) as conninfo:
-        for secret in (ADDRESS, FORWARDED, TEXT, "739158", "zebra quartz"):
+        assert _in_tables(conninfo, "stranger@example.com"), "the stranger did sign up"
+        for secret in (ADDRESS, FORWARDED, TEXT, "739158", "zebra quartz", AGENT, PASSWORD):
             assert _in_tables(conninfo, secret) == [], secret
         assert _in_tables(conninfo, key) == ["api_keys"], (
             "a key is stored as its SHA-256, and as nothing else"
@@ -111,7 +132,7 @@ def test_nothing_secret_is_stored_or_logged_in_clear(house: House) -> None:
     assert any("pg/data" in path for path in _in_files(house.folder, PLANTED)), (
         "the scan of the files must see"
     )
-    for secret in (TEXT, "zebra quartz", FORWARDED, key[:20]):
+    for secret in (TEXT, "zebra quartz", FORWARDED, key[:20], AGENT, PASSWORD):
         assert _in_files(house.folder, secret) == [], secret
     assert _in_files(house.folder, ADDRESS, but="access-") == []
     assert len(_in_files(house.folder, ADDRESS)) == 1, "the access log holds the address"

@@ -5,14 +5,14 @@ from __future__ import annotations
 from tests.laws.mutant import Mutant
 
 _HOUSE = "core/schema/0001_house.sql"
-_PLACING = "core/schema/0012_asked_stock.sql"
+_PLACING = "core/schema/0018_spend_caps.sql"
 _TAKING = "core/schema/0004_place_orders.sql"
 _COMMANDS = "core/orders/commands.py"
 _MODEL = "core/orders/model.py"
 _CHANGES = "core/orders/changes.py"
 _STORE = "core/orders/store.py"
 _QUERIES = "core/orders/queries.sql"
-_MOVING = "core/schema/0009_move_orders.sql"
+_MOVING = "core/schema/0018_spend_caps.sql"
 _SETTLE = "core/orders/settle.py"
 _SUPPLY = "core/orders/supply.py"
 _VIEW = "core/orders/view.py"
@@ -167,7 +167,7 @@ _COMMAND_GUARDS = (
        "if known is None or bytes(known.request) != request:", "if known is None:",
        RENTALS + "test_the_same_key_for_another_extension_is_a_conflict"),
     _g("a key of an extension fits any rental", _COMMANDS,
-       '["extend", order_id, duration_s]', '["extend", duration_s]',
+       '["extend", order_id, duration_s, max_price]', '["extend", duration_s, max_price]',
        RENTALS + "test_the_same_key_for_another_rental_is_a_conflict"),
     _g("a key extends as often as it comes", _COMMANDS,
        "if idempotency_key and _claim(", "if False and _claim(",
@@ -279,7 +279,7 @@ _READING_GUARDS = (
        "if (found := orders.get(one.order)) and found.side == one.side", "if (found := orders.get(one.order))",
        ACCESS + "test_a_strangers_order_is_not_found"),
     _g("a list holds strangers' orders", _QUERIES,
-       "where o.side_id = %(side)s\n  and o.serial <", "where o.serial <",
+       "    where side_id = %(side)s and serial between", "    where serial between",
        PLACE + "test_orders_are_listed_newest_first_by_the_state_that_readers_see"),
     _g("a message in many hands is decided twice", _SETTLE,
        'if row.state == "stored"\n', "if True\n",

@@ -10,16 +10,28 @@ import sys
 import time
 from collections.abc import Sequence
 
+from tests.laws.guards_access import ACCESS
 from tests.laws.guards_core import CORE
 from tests.laws.guards_doors import DOORS
 from tests.laws.guards_exports import EXPORTS
 from tests.laws.guards_notices import NOTICES
 from tests.laws.guards_orders import ORDERS
+from tests.laws.guards_people import PEOPLE
 from tests.laws.guards_suppliers import SUPPLIERS
 from tests.laws.guards_webhooks import WEBHOOKS
 from tests.laws.mutant import Mutant, bench
 
-MUTANTS: tuple[Mutant, ...] = (*ORDERS, *CORE, *DOORS, *EXPORTS, *NOTICES, *WEBHOOKS, *SUPPLIERS)
+MUTANTS: tuple[Mutant, ...] = (
+    *ORDERS,
+    *CORE,
+    *DOORS,
+    *EXPORTS,
+    *NOTICES,
+    *WEBHOOKS,
+    *SUPPLIERS,
+    *ACCESS,
+    *PEOPLE,
+)
 FASTEST = ("a message past the grace is shown", "a message after the end counts as in time")
 """Judged in every run of the tests: theirs need no database."""
 

@@ -289,8 +289,9 @@ def _arriver(shop: Shop, number: str) -> Callable[[], None]:
 
 
 def test_few_accounts_and_every_command_never_deadlock(storm: Shop, soak: bool) -> None:
-    """Two accounts, six numbers, twelve hands in all of it at once."""
+    """Two accounts with a capped key each, six numbers, twelve hands in all of it at once."""
     buyers = [storm.customer(name, 10**10) for name in ("Alice", "Bob")]
+    caps = {who.side: (None, storm.capped_key(who, 5_000_000).cap) for who in buyers}
     storm.empty("GB")
     storm.stock("GB", [f"+99{n:09d}" for n in range(6)])
     ends = time.monotonic() + (60 if soak else 3)
@@ -313,7 +314,8 @@ def test_few_accounts_and_every_command_never_deadlock(storm: Shop, soak: bool) 
         wanted = [OrderRequest(service, "GB") for service in dice.sample(SERVICES, 2)]
         try:
             with storm.db.transaction() as tx:
-                placed = commands.place(tx, storm.context, who.side, wanted, secrets.token_hex(8))
+                cap = dice.choice(caps[who.side])
+                placed = commands.place(tx, storm.context, who.side, wanted, secrets.token_hex(8), cap)
                 made = [store.order(tx, one) for one in placed.ids]
         except Refusal:
             counts["refused"] += 1

@@ -1,6 +1,6 @@
 """Random walks over every command: whatever is done in whatever order, the invariants hold after each step.
 
-Beside I1 to I4 and I6 (`prove`), after each command of the walk:
+Beside I1 to I4, I6 and I7 (`prove`), after each command of the walk:
 - what a customer sees of an order changes only with an event that names the order (snapshot plus events is a fresh
   snapshot);
 - no unflagged code with the money returned, no money kept without a valid message;
@@ -65,17 +65,26 @@ class Walk(RuleBasedStateMachine):
         self.placed: dict[int, Customer] = {}
         self.seen: dict[int, dict[str, Any]] = {}
         self.came_to: dict[str, str] = {}
+        self.caps = [self.shop.capped_key(who, 1_500_000).cap for who in self.customers]
         self.cursors = {who.side: self._seq(who) for who in self.customers}
 
-    @rule(target=orders, who=st.integers(0, 2), service=st.sampled_from(["telegram", "whatsapp", "other"]))
-    def place(self, who: int, service: str) -> int:
-        return self._place(self.customers[who], OrderRequest(service, "GB"))
+    @rule(
+        target=orders,
+        who=st.integers(0, 2),
+        service=st.sampled_from(["telegram", "whatsapp", "other"]),
+        capped=st.booleans(),
+    )
+    def place(self, who: int, service: str, capped: bool) -> int:
+        return self._place(who, OrderRequest(service, "GB"), capped)
 
-    @rule(target=orders, who=st.integers(0, 2), service=st.sampled_from(["telegram", "full"]))
-    def rent(self, who: int, service: str) -> int:
-        return self._place(
-            self.customers[who], OrderRequest(service, "GB", kind="rental", duration_s=4 * 3600)
-        )
+    @rule(
+        target=orders,
+        who=st.integers(0, 2),
+        service=st.sampled_from(["telegram", "full"]),
+        capped=st.booleans(),
+    )
+    def rent(self, who: int, service: str, capped: bool) -> int:
+        return self._place(who, OrderRequest(service, "GB", kind="rental", duration_s=4 * 3600), capped)
 
     @rule(order=orders, text=st.sampled_from(_TEXTS), sender=st.sampled_from(_SENDERS), settle=st.booleans())
     def an_sms_comes(self, order: int, text: str, sender: str, settle: bool) -> None:
@@ -88,15 +97,16 @@ class Walk(RuleBasedStateMachine):
         if settle:
             self.shop.settle(kept.id)
 
-    @rule(order=orders, step=st.sampled_from(["cancel", "finish", "resend", "extend"]))
-    def the_customer_acts(self, order: int, step: str) -> None:
+    @rule(order=orders, step=st.sampled_from(["cancel", "finish", "resend", "extend"]), capped=st.booleans())
+    def the_customer_acts(self, order: int, step: str, capped: bool) -> None:
         if order not in self.placed:
             return
         side = self.placed[order].side
+        cap = self.caps[self.customers.index(self.placed[order])] if capped else None
         try:
             with self.shop.db.transaction() as tx:
                 if step == "extend":
-                    commands.extend(tx, self.shop.context, side, order, 4 * 3600, secrets.token_hex(8))
+                    commands.extend(tx, self.shop.context, side, order, 4 * 3600, secrets.token_hex(8), cap)
                 else:
                     getattr(commands, step)(tx, self.shop.context, side, order)
         except Refusal:
@@ -178,14 +188,17 @@ class Walk(RuleBasedStateMachine):
             if closed:
                 assert received <= closed + timedelta(seconds=GRACE_S)
 
-    def _place(self, who: Customer, wanted: OrderRequest) -> int:
+    def _place(self, who: int, wanted: OrderRequest, capped: bool) -> int:
+        buyer, cap = self.customers[who], self.caps[who] if capped else None
         try:
             with self.shop.db.transaction() as tx:
-                placed = commands.place(tx, self.shop.context, who.side, [wanted], secrets.token_hex(8))
+                placed = commands.place(
+                    tx, self.shop.context, buyer.side, [wanted], secrets.token_hex(8), cap
+                )
         except Refusal:
             return 0
         order = placed.ids[0]
-        self.placed[order] = who
+        self.placed[order] = buyer
         return order
 
     def _number(self, order: int) -> str | None:

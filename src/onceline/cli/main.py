@@ -12,10 +12,8 @@ from typing import Annotated, Any
 import psycopg
 import typer
 
-from onceline import demo as story
-from onceline import serve
 from onceline.agent.cli import app as agent_app
-from onceline.cli import catalog, hubs, inventory, suppliers
+from onceline.cli import catalog, hubs, inventory, people, suppliers
 from onceline.cli.terminal import AsJson, fail, say, settings
 from onceline.core.access import commands as access
 from onceline.core.clock import SystemClock
@@ -31,6 +29,7 @@ from onceline.core.proofs.checks import prove as prove_books
 from onceline.core.schema import SchemaRefused
 from onceline.core.vault import KeyStoreRefused
 from onceline.embedded import EmbeddedError
+from onceline.logs import configure_logs
 from onceline.suppliers.sandbox import stock
 from onceline.wiring import database, installation, move_keys, prepare
 
@@ -50,6 +49,7 @@ app.add_typer(sandbox_app, name="sandbox")
 app.add_typer(keystore_app, name="keystore")
 app.add_typer(agent_app, name="agent")
 app.add_typer(hubs.hubs_app, name="hubs")
+app.add_typer(people.app, name="people")
 app.add_typer(suppliers.app, name="suppliers")
 app.add_typer(catalog.pools_app, name="pools")
 app.add_typer(catalog.prices_app, name="prices")
@@ -60,24 +60,38 @@ Mode = Annotated[str, typer.Option(help="test or live")]
 
 @app.callback()
 def main() -> None:
-    serve.configure_logs()
+    configure_logs()
 
 
 @app.command()
 def up() -> None:
     """Serve everything until SIGTERM: database, workers, API."""
+    from onceline import serve  # noqa: PLC0415 - its imports take longer than most commands
+
     serve.up(settings())
 
 
 @app.command()
 def edge() -> None:
     """Serve the API alone."""
+    from onceline import serve  # noqa: PLC0415 - its imports take longer than most commands
+
     serve.edge(settings())
+
+
+@app.command()
+def desk() -> None:
+    """Serve the pages alone."""
+    from onceline import serve  # noqa: PLC0415 - its imports take longer than most commands
+
+    serve.desk(settings())
 
 
 @app.command()
 def work(with_parent: Annotated[bool, typer.Option(hidden=True)] = False) -> None:
     """Run the workers alone."""
+    from onceline import serve  # noqa: PLC0415 - its imports take longer than most commands
+
     serve.work(settings(), with_parent=with_parent)
 
 
@@ -86,15 +100,20 @@ def demo(
     once: Annotated[bool, typer.Option(help="End after the story instead of going on serving.")] = False,
 ) -> None:
     """The main job, end to end, on this machine."""
+    from onceline import demo as story  # noqa: PLC0415 - its imports take longer than most commands
+
     raise typer.Exit(story.tell(settings(), once=once))
 
 
 @app.command()
 def migrate(as_json: AsJson = False) -> None:
     """Bring the database up to this version."""
+    from onceline import serve  # noqa: PLC0415 - its imports take longer than most commands
+
     ours = settings()
     with database(ours) as conninfo:
         applied = prepare(conninfo, ours, SystemClock())
+        applied += serve.migrate_desk(conninfo, ours)
     say(
         {"applied": applied},
         as_json,
@@ -191,13 +210,16 @@ def list_keys(account: str, mode: Mode = "test", as_json: AsJson = False) -> Non
             "name": row.name,
             "last4": row.last4,
             "revoked": row.revoked_at is not None,
+            "spend_cap": format_amount(row.spend_cap) if row.spend_cap is not None else None,
+            "spent": format_amount(row.spent) if row.spent is not None else None,
         }
         for row in rows
     ]
     say(
         {"keys": keys},
         as_json,
-        "\n".join("  ".join(str(value) for value in key.values()) for key in keys) or "no keys",
+        "\n".join("  ".join(str(value) for value in key.values() if value is not None) for key in keys)
+        or "no keys",
     )
 
 
@@ -238,15 +260,22 @@ def move_keystore(
 
 @app.command()
 def announce(
-    policy: Annotated[str, typer.Argument(help='Which one, as customers know it: "Terms of service"')],
+    policy: Annotated[
+        str, typer.Argument(help='terms, privacy, …, or one of your own as customers know it: "House rules"')
+    ],
     version: str,
     effective: Annotated[datetime, typer.Option(formats=["%Y-%m-%d"], help="From when it holds")],
-    summary: Annotated[str, typer.Option(help="What changes, in a sentence or two")],
+    summary: Annotated[str, typer.Option(help="What changes; a policy of ours brings its own words")] = "",
     significant: Annotated[
         bool, typer.Option("--significant", help="Mailed too; takes effect in 14 days at the earliest")
     ] = False,
 ) -> None:
     """Tell every account of a new version of a policy; the workers do it within seconds."""
+    from onceline.desk.pages.policies import to_announce  # noqa: PLC0415 - Django takes longer than most commands
+
+    if shipped := to_announce(policy, version):
+        policy, summary = shipped[0].name, summary or shipped[1].note
+        significant = significant or shipped[1].significant
     with installation(settings()) as (db, context), db.transaction() as tx:
         notices.announce(
             tx,

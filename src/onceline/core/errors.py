@@ -13,6 +13,7 @@ OncelineError
 │   ├── AccountSuspended        account_suspended
 │   ├── OutOfStock              out_of_stock
 │   ├── InsufficientBalance     insufficient_balance
+│   ├── SpendCapReached         spend_cap_reached
 │   ├── PriceTooLow             price_too_low
 │   ├── ProhibitedService       prohibited_service
 │   ├── LimitExceeded           limit_exceeded
@@ -123,15 +124,26 @@ class InsufficientBalance(Refusal):
         super().__init__("The available balance does not cover the price.", missing=missing)
 
 
+class SpendCapReached(Refusal):
+    """`left`: micro-units that the key may still spend."""
+
+    code = "spend_cap_reached"
+
+    def __init__(self, left: int) -> None:
+        super().__init__(
+            "The price is above what this key's spend cap leaves. What is released counts no more.", left=left
+        )
+
+
 class PriceTooLow(Refusal):
     """`lowest_price`: micro-units at which the same order would have worked."""
 
     code = "price_too_low"
 
-    def __init__(self, lowest_price: int) -> None:
-        super().__init__(
-            "No number is leasable at max_price; lowest_price would work.", lowest_price=lowest_price
-        )
+    def __init__(
+        self, lowest_price: int, detail: str = "No number is leasable at max_price; lowest_price would work."
+    ) -> None:
+        super().__init__(detail, lowest_price=lowest_price)
 
 
 class ProhibitedService(Refusal):

@@ -20,7 +20,7 @@ from onceline.core.orders.settle import receive_each, settle_each
 from onceline.core.orders.view import views_of
 from onceline.core.outbox import store as outbox
 from onceline.edge import handbook, ingest, problems, status, stream
-from onceline.edge.api import account, catalog, events, exports, notices, orders, sandbox, webhooks
+from onceline.edge.api import account, catalog, events, exports, messages, notices, orders, sandbox, webhooks
 from onceline.edge.contract import Door
 from onceline.edge.envelope import Envelope
 from onceline.edge.gate import Gate
@@ -67,7 +67,7 @@ def create_app(settings: Settings, db: Database, context: Context) -> FastAPI:
         lifespan=_lifespan(house, log),
     )
     app.state.house = house
-    for part in (catalog, orders, account, events, exports, sandbox, notices, webhooks):
+    for part in (catalog, orders, messages, account, events, exports, sandbox, notices, webhooks):
         app.include_router(part.routes)
     app.include_router(stream.routes)
     app.include_router(status.routes)

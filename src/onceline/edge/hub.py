@@ -17,13 +17,15 @@ from typing import Any, Literal, Protocol
 import structlog
 
 from onceline.core.access.commands import GRANTS_WORD
-from onceline.core.access.model import Grant
+from onceline.core.access.model import SESSION, Grant
 from onceline.core.errors import KeyRevoked, LimitExceeded, OncelineError, Restarting
 from onceline.core.outbox.store import EPOCH_WORD, Stand
 
 Kind = Literal["socket", "stream", "long poll"]
 MOST_WAITERS: dict[Kind, int] = {"socket": 100, "stream": 100, "long poll": 400}
 """Of one side in one process: an event wakes all of them, and each reads the database."""
+MOST_OF_SESSION = 20
+"""Of the sockets of a side, those of one person's session: whoever opens tabs leaves the side's keys their room."""
 MOST_KNOCKING = 2000
 """Sockets of one process that have not proven yet who they are."""
 POLL_S = 0.5
@@ -148,13 +150,16 @@ class Hub:
 
     @contextmanager
     def watching(self, grant: Grant, kind: Kind) -> Iterator[Watch]:
-        """Raises LimitExceeded when too many of this kind wait on the side already, Restarting."""
+        """Raises LimitExceeded when too many of this kind wait on the side already, or of this session, Restarting."""
         side, watch = grant.side, Watch(grant, kind)
         if self._back_within_s is not None:
             raise _restarting(self._back_within_s)
         if self._count(side, kind) >= MOST_WAITERS[kind]:
             detail = f"{MOST_WAITERS[kind]} {kind}s of this account are open; close one first."
             raise LimitExceeded(detail, limit=f"{kind}s", retry_after_s=1)
+        if grant.kind == SESSION and self._count_of(grant) >= MOST_OF_SESSION:
+            detail = f"{MOST_OF_SESSION} sockets of this session are open; close a tab first."
+            raise LimitExceeded(detail, limit="sockets", retry_after_s=1)
         self._watches.setdefault(side, set()).add(watch)
         try:
             yield watch
@@ -173,6 +178,9 @@ class Hub:
 
     def _count(self, side: int, kind: Kind) -> int:
         return sum(watch.kind == kind for watch in self._watches.get(side, ()))
+
+    def _count_of(self, grant: Grant) -> int:
+        return sum(watch.grant.id == grant.id for watch in self._watches.get(grant.side, ()))
 
     async def leave(self) -> None:
         """Send everybody away, and whoever comes now, each with its own moment to come back; returns when they went.

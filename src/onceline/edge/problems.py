@@ -32,6 +32,7 @@ STATUS = {
     "account_suspended": 403,
     "out_of_stock": 409,
     "insufficient_balance": 402,
+    "spend_cap_reached": 402,
     "price_too_low": 409,
     "prohibited_service": 403,
     "limit_exceeded": 429,
@@ -78,7 +79,7 @@ _RETRYABLE = {
     "restarting",
     "internal",
 }
-_AMOUNTS = {"missing", "lowest_price"}
+_AMOUNTS = {"missing", "left", "lowest_price"}
 _KEY_HEADER = ("header", "Idempotency-Key")
 MOST_FAULTS = 20
 

@@ -48,6 +48,13 @@ class PlaceOrders(Asked):
 
 class ExtendOrder(Asked):
     duration: int = Field(ge=1, le=366 * 86400, description="Seconds, as offers list them.")
+    max_price: Decimal | None = Field(
+        None, description="Decimal text; the extension fails rather than cost more."
+    )
+
+
+class AutoExtend(Asked):
+    on: bool
 
 
 class CreateKey(Asked):
@@ -57,6 +64,9 @@ class CreateKey(Asked):
     )
     kind: Literal["api", "protocol"] = "api"
     expires_in_s: int | None = Field(None, ge=60, le=10 * 366 * 86400)
+    spend_cap: Decimal | None = Field(
+        None, description="What its orders and extensions may cost together; what is released counts no more."
+    )
 
 
 class RotateKey(Asked):
@@ -137,6 +147,7 @@ class Order(BaseModel):
     can_cancel: bool
     can_resend: bool
     can_finish: bool
+    auto_extend: bool = Field(description="A rental that goes on by itself; false once it is over.")
     charged: bool
     revision: int = Field(description="Grows with every change, also when a second code equals the first.")
     client_reference: str | None
@@ -153,6 +164,25 @@ class Orders(BaseModel):
 class Messages(BaseModel):
     messages: list[Message]
     next: str | None
+
+
+class OrderOfMessage(BaseModel):
+    id: OrderId
+    number: str | None
+    service: str
+
+
+class SideMessage(Message):
+    order: OrderOfMessage
+
+
+class SideMessages(BaseModel):
+    messages: list[SideMessage]
+    next: str | None
+    searched: int | None = Field(
+        description="Among how many of the latest messages `sender` and `text` were looked for; null without them."
+    )
+    complete: bool = Field(description="False where older messages were not looked at for that reason.")
 
 
 class Balance(BaseModel):
@@ -210,6 +240,8 @@ class Key(BaseModel):
     expires_at: str | None
     revoked_at: str | None
     last_used_on: str | None
+    spend_cap: str | None
+    spent: str | None = Field(description="Held or captured, of a key with a cap.")
 
 
 class NewKey(BaseModel):
@@ -297,6 +329,11 @@ class Pools(BaseModel):
     pools: list[Pool]
 
 
+class Step(BaseModel):
+    up_to: int | None = Field(description="Seconds, within; null: whatever is longer.")
+    count: int
+
+
 class Offer(BaseModel):
     service: str
     country: str
@@ -305,6 +342,7 @@ class Offer(BaseModel):
     stock: int = Field(description="Numbers leasable at `as_of`, for somebody new to them.")
     success_rate: float | None = Field(description="Share of the last seven days' orders that got a code.")
     median_s: float | None = Field(description="Seconds to the first code, median of those.")
+    seconds_histogram: list[Step] | None = Field(description="How many of those codes took how long.")
 
 
 class Offers(BaseModel):

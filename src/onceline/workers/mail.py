@@ -1,7 +1,8 @@
 """Sends what is to be mailed: claim one, write it, hand it over, note how it ended, over one connection as long as it holds.
 
-A mail is written when it is sent: it shows the present, and a code is opened nowhere before. A server that is away costs
-no mail an attempt, and nothing but mails wait for it.
+A mail is written when it is sent: it shows the present, and a code is opened nowhere before. Letters were written by
+who posted them; people wait for those, so they go first. A server that is away costs no mail an attempt, and nothing
+but mails wait for it.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from prometheus_client import Counter, Gauge
 
 from onceline.core.catalog.model import load_services
 from onceline.core.db import Database, Row, Transaction
-from onceline.core.notices import queue
+from onceline.core.notices import letters, queue
 from onceline.core.notices.model import CODE, CONFIRM, CONFIRM_FOR, is_too_late, masked
 from onceline.core.notices.settings import address_of, pending_of
 from onceline.core.notices.texts import Text, code_written, written
@@ -79,14 +80,40 @@ class Mailer:
 
     def _send_batch(self, session: Session) -> int:
         done = 0
-        while done < BATCH and session.usable:
-            with self._db.statement() as tx:
-                mail = queue.claim(tx, self._context.clock.now())
-            if mail is None:
-                break
-            self._send(session, mail)
+        while done < BATCH and session.usable and self._send_next(session):
             done += 1
         return done
+
+    def _send_next(self, session: Session) -> bool:
+        """A letter, else a mail, or False when none is due."""
+        now = self._context.clock.now()
+        with self._db.statement() as tx:
+            letter = letters.claim(tx, now)
+        if letter is not None:
+            self._send_letter(session, letter)
+            return True
+        with self._db.statement() as tx:
+            mail = queue.claim(tx, now)
+        if mail is not None:
+            self._send(session, mail)
+        return mail is not None
+
+    def _send_letter(self, session: Session, row: Row) -> None:
+        now = self._context.clock.now()
+        letter = letters.read(self._context.vault, row)
+        outcome: Outcome | None = None
+        if letter is not None and now <= row.made_at + queue.GIVE_UP_AFTER:
+            message = self._envelope(f"letter {row.id}", letter.recipient, letter.subject, row.made_at)
+            message.set_content(letter.body, cte="quoted-printable")
+            outcome = session.send(message, self._sender.address, letter.recipient)
+        _MAILS.labels(outcome or "dropped").inc()
+        with self._db.transaction() as tx:
+            if outcome == "later":
+                letters.retry(tx, row, now)
+            else:
+                letters.end(tx, row)
+        if outcome != "sent":
+            _LOG.warning("letter was not taken", outcome=outcome or "dropped", attempt=row.attempts)
 
     def _send(self, session: Session, mail: Row) -> None:
         now = self._context.clock.now()
@@ -111,18 +138,23 @@ class Mailer:
             )
 
     def _message(self, mail: Row, found: Written) -> EmailMessage:
-        """The same Message-ID at every attempt, so that a mail that came twice is known for one."""
-        name = blake2s(f"mail {mail.id}".encode(), key=self._context.installation.secret, digest_size=16)
-        message = EmailMessage(policy=SMTP)
-        message["From"] = Address(self._sender.name, addr_spec=self._sender.address)
-        message["To"] = Address(addr_spec=found.recipient)
-        message["Subject"] = f"[test] {found.text.title}" if mail.mode == "test" else found.text.title
-        message["Date"] = mail.made_at
-        message["Message-ID"] = f"<{name.hexdigest()}@{self._sender.domain}>"
-        message["Auto-Submitted"] = "auto-generated"
+        subject = f"[test] {found.text.title}" if mail.mode == "test" else found.text.title
+        message = self._envelope(f"mail {mail.id}", found.recipient, subject, mail.made_at)
         message.set_content(
             found.text.body + ("\n" if mail.kind == CONFIRM else FOOTER), cte="quoted-printable"
         )
+        return message
+
+    def _envelope(self, name: str, recipient: str, subject: str, made_at: datetime) -> EmailMessage:
+        """The same Message-ID at every attempt, so that a mail that came twice is known for one."""
+        mark = blake2s(name.encode(), key=self._context.installation.secret, digest_size=16)
+        message = EmailMessage(policy=SMTP)
+        message["From"] = Address(self._sender.name, addr_spec=self._sender.address)
+        message["To"] = Address(addr_spec=recipient)
+        message["Subject"] = subject
+        message["Date"] = made_at
+        message["Message-ID"] = f"<{mark.hexdigest()}@{self._sender.domain}>"
+        message["Auto-Submitted"] = "auto-generated"
         return message
 
 

@@ -17,7 +17,7 @@ from onceline.suppliers.base import Surroundings
 from onceline.suppliers.intake import DirectIntake
 from onceline.suppliers.sandbox.supplier import NAME as SANDBOX
 from onceline.suppliers.sandbox.supplier import Sandbox
-from onceline.workers import expire, export, mail, notify, retain, sandbox, selftest, supply, sweep
+from onceline.workers import expire, export, extend, mail, notify, retain, sandbox, selftest, supply, sweep
 from onceline.workers.clock import Clockwork, Worker
 from onceline.workers.deliver import Deliverer
 from onceline.workers.hub_push import HubPusher
@@ -34,6 +34,9 @@ def workers(
     return (
         Worker(
             "expire", expire.INTERVAL_S, partial(expire.expire_round, db, context), full_round=expire.BATCH
+        ),
+        Worker(
+            "extend", extend.INTERVAL_S, partial(extend.extend_round, db, context), full_round=extend.BATCH
         ),
         Worker("sweep", sweep.INTERVAL_S, partial(sweep.sweep_round, db, context), full_round=sweep.BATCH),
         Worker(

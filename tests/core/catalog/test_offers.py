@@ -212,6 +212,31 @@ def test_an_offer_tells_how_well_it_did_lately(shop: Shop) -> None:
         assert catalog.record_offers(tx, shop.clock.now()) == 1
     row = offers(shop, service="telegram", country="GB")[0]
     assert (row.success_rate, row.median_s) == (0.75, 30)
+    assert row.seconds == (0, 1, 0, 1, 0, 1, 0)
+
+
+def test_the_seconds_to_the_first_code_are_counted_in_steps(shop: Shop) -> None:
+    """The end of a step is within it."""
+    alice = shop.customer(ALICE)
+    for seconds in (0, 5, 6, 10, 20, 21, 160, 161):
+        order = shop.place(alice)
+        shop.pass_time(seconds)
+        shop.sms(order.e164)
+        shop.sms(order.e164)
+        shop.finish(alice, order)
+    with shop.db.transaction() as tx:
+        catalog.record_offers(tx, shop.clock.now())
+    assert offers(shop, service="telegram", country="GB")[0].seconds == (2, 2, 1, 1, 0, 1, 1)
+
+
+def test_an_offer_without_a_code_has_no_steps(shop: Shop) -> None:
+    shop.place(shop.customer(ALICE))
+    assert offers(shop, service="telegram", country="GB")[0].seconds is None
+    shop.wait(1203)
+    with shop.db.transaction() as tx:
+        catalog.record_offers(tx, shop.clock.now())
+    row = offers(shop, service="telegram", country="GB")[0]
+    assert (row.success_rate, row.median_s, row.seconds) == (0, None, None)
 
 
 def test_an_order_that_never_got_a_number_is_no_record(shop: Shop) -> None:

@@ -12,6 +12,7 @@ from onceline.core.orders.model import Order
 from onceline.core.outbox import store as outbox
 from onceline.core.outbox.store import Ahead
 from onceline.core.vault import account_key
+from onceline.workers.extend import extend_round
 from tests.personas import ALICE, CHARLIE
 from tests.shop import CANCEL_LOCK_S, DRAIN_S, FOUR_HOURS, PRICE, WINDOW_S, Customer, Shop, numbers
 
@@ -69,6 +70,15 @@ def plain(shop: Shop, alice: Customer) -> Order:
     return shop.place(alice)
 
 
+def going_on(shop: Shop, alice: Customer) -> Order:
+    return shop.auto_extend(alice, rental(shop, alice))
+
+
+def renewed(shop: Shop) -> None:
+    shop.pass_time(FOUR_HOURS - 60)
+    extend_round(shop.db, shop.context)
+
+
 def ready(shop: Shop, alice: Customer) -> Order:
     order = shop.place(alice)
     shop.pass_time(CANCEL_LOCK_S)
@@ -91,6 +101,10 @@ COMMANDS: list[Any] = [
     pytest.param(plain, lambda s, a, o: s.wait(WINDOW_S + DRAIN_S), ["order.expired"], id="expire"),
     pytest.param(with_code, lambda s, a, o: s.wait(WINDOW_S + DRAIN_S), ["order.finished"], id="end"),
     pytest.param(rental, lambda s, a, o: s.extend(a, o, FOUR_HOURS), ["order.extended"], id="extend"),
+    pytest.param(rental, lambda s, a, o: s.auto_extend(a, o), ["order.auto_extend"], id="auto-extend"),
+    pytest.param(going_on, lambda s, a, o: s.auto_extend(a, o, on=False), ["order.auto_extend"], id="no auto-extend"),
+    pytest.param(going_on, lambda s, a, o: renewed(s), ["order.extended"], id="renewal"),
+    pytest.param(going_on, lambda s, a, o: s.wait(FOUR_HOURS + DRAIN_S), ["order.expired"], id="end of an auto-extended one"),
 ]  # fmt: skip
 
 

@@ -16,7 +16,14 @@ from functools import partial
 import pytest
 
 from onceline.core.db import Database
-from onceline.core.errors import InsufficientBalance, MessageReceived, OrderClosed, OutOfStock, Refusal
+from onceline.core.errors import (
+    InsufficientBalance,
+    MessageReceived,
+    OrderClosed,
+    OutOfStock,
+    Refusal,
+    SpendCapReached,
+)
 from onceline.core.inbox.model import Inbound
 from onceline.core.inventory import store as inventory
 from onceline.core.money import MICROS
@@ -59,9 +66,11 @@ def kinds(answers: Sequence[object]) -> Counter[str]:
     return Counter(type(answer).__name__ for answer in answers)
 
 
-def place(db: Database, context: Context, who: Customer, key: str | None = None) -> int:
+def place(
+    db: Database, context: Context, who: Customer, key: str | None = None, cap: int | None = None
+) -> int:
     with db.transaction() as tx:
-        return commands.place(tx, context, who.side, [TELEGRAM], key).ids[0]
+        return commands.place(tx, context, who.side, [TELEGRAM], key, cap).ids[0]
 
 
 def cancel(db: Database, context: Context, order: Order) -> str:
@@ -140,6 +149,16 @@ def test_a_balance_for_one_order_buys_one_of_fifty(shop: Shop, crowded: Database
     answers = rush([partial(place, crowded, shop.context, alice)] * 50)
     assert kinds(answers) == {"int": 1, InsufficientBalance.__name__: 49}
     assert (shop.balance(alice).available, shop.balance(alice).held) == (PRICE - 1, PRICE)
+    shop.assert_books_are_true()
+
+
+def test_a_cap_for_ten_orders_buys_ten_of_fifty(shop: Shop, crowded: Database) -> None:
+    alice = shop.customer(ALICE)
+    cap = shop.capped_key(alice, 11 * PRICE - 1).cap
+    shop.only("GB", 60)
+    answers = rush([partial(place, crowded, shop.context, alice, cap=cap)] * 50)
+    assert kinds(answers) == {"int": 10, SpendCapReached.__name__: 40}
+    assert shop.value("select spent from spend_caps") == 10 * PRICE
     shop.assert_books_are_true()
 
 

@@ -16,6 +16,7 @@ from onceline.core.errors import (
     NotFound,
     OrderClosed,
     OutOfStock,
+    PriceTooLow,
 )
 from onceline.core.money import MICROS
 from onceline.core.orders.model import Order
@@ -164,6 +165,17 @@ def test_a_duration_that_nobody_sells_does_not_extend(
 ) -> None:
     with pytest.raises(InvalidInput):
         shop.extend(alice, rental, duration_s)
+
+
+def test_an_extension_above_its_highest_price_is_refused_and_costs_nothing(
+    shop: Shop, alice: Customer, rental: Order
+) -> None:
+    with pytest.raises(PriceTooLow, match="extension") as refused:
+        shop.extend(alice, rental, ONE_DAY, "key", max_price=LONGER - 1)
+    assert refused.value.facts["lowest_price"] == LONGER
+    assert (shop.balance(alice).held, shop.order(rental)) == (PRICE, rental)
+    shop.extend(alice, rental, ONE_DAY, "key", max_price=LONGER)
+    assert shop.balance(alice).held == PRICE + LONGER
 
 
 def test_an_activation_cannot_be_extended(shop: Shop, alice: Customer) -> None:

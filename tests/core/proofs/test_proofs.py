@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from onceline.core.money import MICROS
 from onceline.core.proofs.checks import Proof, prove
 from tests.personas import ALICE, CHARLIE
 from tests.shop import CANCEL_LOCK_S, DRAIN_S, FOUR_HOURS, WINDOW_S, Shop
@@ -22,7 +23,8 @@ def broken(shop: Shop) -> set[str]:
 def busy(shop: Shop) -> Shop:
     """A paid, a cancelled, an expired and an extended order are closed, one with a code is live; two customers."""
     alice, charlie = shop.customer(ALICE), shop.customer(CHARLIE)
-    paid, cancelled, _ = shop.place(alice), shop.place(alice), shop.place(charlie)
+    cap = shop.capped_key(alice, MICROS).cap
+    paid, cancelled, _ = shop.place(alice, cap=cap), shop.place(alice, cap=cap), shop.place(charlie)
     shop.sms(paid.e164)
     shop.pass_time(CANCEL_LOCK_S)
     shop.cancel(alice, cancelled)
@@ -85,6 +87,8 @@ def test_all_invariants_hold_after_a_busy_day(busy: Shop) -> None:
             "update transfers set kind = 'capture', credit = 'revenue' where kind = 'release'", {"i1_sums", "i6_holds"},
             id="money that was kept without a message",
         ),
+        pytest.param("update spend_caps set spent = spent + 1", {"i7_caps"}, id="spent by nobody"),
+        pytest.param("update orders set spend_cap_id = null", {"i7_caps"}, id="an order that counts no more"),
     ],
 )  # fmt: skip
 def test_each_check_reports_its_damage(busy: Shop, damage: str, reported: set[str]) -> None:

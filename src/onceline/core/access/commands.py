@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from onceline.core.access.keys import hash_of, is_well_formed, new_key
-from onceline.core.access.model import Grant, check_scopes
+from onceline.core.access.model import Grant, as_grant, check_scopes
 from onceline.core.clock import rfc3339
 from onceline.core.db import Listing, Row, Transaction, load_queries, page_of
 from onceline.core.errors import (
@@ -22,6 +22,7 @@ from onceline.core.errors import (
     ScopeMissing,
 )
 from onceline.core.ids import random_id
+from onceline.core.money import LARGEST
 from onceline.core.notices.commands import tell
 from onceline.core.outbox.store import Draft, emit
 from onceline.core.vault import Vault, account_key
@@ -88,17 +89,34 @@ def create_key(
     scopes: tuple[str, ...],
     expires_at: datetime | None,
     now: datetime,
+    spend_cap: int | None = None,
+    asker_cap: int | None = None,
 ) -> tuple[str, str]:
     """A new key; returns its id and the key itself, which is shown this once. Raises InvalidInput, LimitExceeded.
 
+    `spend_cap`: what its orders may cost together, in micro-units; None is no cap. `asker_cap`: the cap of the key that
+    asks (`Grant.cap`): what such a key makes shares its cap, or a cap could be left behind by making another key.
     The account is told, unless it is a side's only key: nobody else can have asked for that than who opened the account.
     """
+    cap = asker_cap
+    if spend_cap is not None:
+        cap = _open_cap(tx, side, spend_cap, asker_cap)
     made, others = _make_key(
-        tx, side=side, mode=mode, kind=kind, name=name, scopes=scopes, expires_at=expires_at, now=now
+        tx, side=side, mode=mode, kind=kind, name=name, scopes=scopes, expires_at=expires_at, now=now, cap=cap
     )
     if others:
         _tell(tx, side, "key.created", made[0], {"name": name, "last4": made[1][-4:]}, now)
     return made
+
+
+def _open_cap(tx: Transaction, side: int, amount: int, asker_cap: int | None) -> int:
+    if asker_cap is not None:
+        raise InvalidInput("The key that asks has a spend cap, and a new key shares it: leave spend_cap out.")
+    if not 0 < amount <= LARGEST:
+        raise InvalidInput("spend_cap is an amount above 0; leave it out for a key without a cap.")
+    row = tx.one(_Q.open_cap, {"side": side, "amount": amount})
+    assert row is not None
+    return int(row.id)
 
 
 def _make_key(
@@ -111,6 +129,7 @@ def _make_key(
     scopes: tuple[str, ...],
     expires_at: datetime | None,
     now: datetime,
+    cap: int | None,
 ) -> tuple[tuple[str, str], int]:
     """The new key with its id, and how many active ones there were before."""
     count = tx.one(_Q.active_keys, {"side": side, "now": now})
@@ -130,6 +149,7 @@ def _make_key(
             "last4": key[-4:],
             "scopes": list(check_scopes(scopes, kind)),
             "expires_at": expires_at,
+            "cap": cap,
             "now": now,
         },
     )
@@ -145,12 +165,20 @@ def _tell(tx: Transaction, side: int, kind: str, key: str, facts: dict[str, str]
 
 
 def rotate_key(
-    tx: Transaction, *, side: int, mode: str, key: str, within: frozenset[str], overlap_s: int, now: datetime
+    tx: Transaction,
+    *,
+    side: int,
+    mode: str,
+    key: str,
+    within: frozenset[str],
+    overlap_s: int,
+    now: datetime,
+    asker_cap: int | None = None,
 ) -> tuple[str, str]:
-    """A new key with the rights of the old one, which goes on working for `overlap_s`.
+    """A new key with the rights of the old one, which goes on working for `overlap_s`; the two share its spend cap.
 
-    `within`: the rights of who asks; nobody rotates a key into more than they have.
-    Raises NotFound, KeyRevoked, ScopeMissing.
+    `within` and `asker_cap`: the rights and the cap of who asks; nobody rotates a key into more than they have.
+    Raises NotFound, KeyRevoked, ScopeMissing, InvalidInput.
     """
     old = _key_of(tx, side, key)
     if old.revoked_at:
@@ -158,6 +186,8 @@ def rotate_key(
     for scope in old.scopes:
         if scope not in within:
             raise ScopeMissing(scope)
+    if asker_cap is not None and old.cap != asker_cap:
+        raise InvalidInput("The key that asks has a spend cap, so it can rotate only keys that share it.")
     made, _ = _make_key(
         tx,
         side=side,
@@ -167,6 +197,7 @@ def rotate_key(
         scopes=tuple(old.scopes),
         expires_at=old.expires_at,
         now=now,
+        cap=old.cap,
     )
     until = now + timedelta(seconds=overlap_s)
     tx.run(_Q.expire, {"grant": old.grant_id, "at": until})
@@ -203,7 +234,7 @@ def authenticate(tx: Transaction, key: str, now: datetime) -> Grant:
         raise AccountSuspended(f"This account is {row.state}.")
     if row.last_used_on != now.date():
         tx.run(_Q.used_today, {"key": row.key, "today": now.date()})
-    return _grant(row)
+    return as_grant(row)
 
 
 def ended_grants(tx: Transaction, grants: list[int], now: datetime) -> set[int]:
@@ -226,10 +257,10 @@ def issue_tickets(tx: Transaction, grants: Sequence[Grant], now: datetime) -> li
 
 
 def redeem_tickets(tx: Transaction, tickets: Sequence[str], now: datetime) -> list[Grant | KeyRefused]:
-    """Whom each lets in; KeyRefused where it is unknown, used, too old, or its key has ended."""
+    """Whom each lets in; KeyRefused where it is unknown, used, too old, or its key or session has ended."""
     hashes = [_ticket_hash(ticket) for ticket in tickets]
     rows = tx.all(_Q.redeem_tickets, {"hashes": hashes, "now": now})
-    good: dict[bytes, Grant | KeyRefused] = {bytes(row.hash): _grant(row) for row in rows}
+    good: dict[bytes, Grant | KeyRefused] = {bytes(row.hash): as_grant(row) for row in rows}
     refused = "This ticket is unknown, used or too old; fetch a new one from socket-tickets."
     return [good.pop(one, KeyRefused(refused)) for one in hashes]
 
@@ -247,16 +278,3 @@ def _key_of(tx: Transaction, side: int, key: str) -> Row:
     if row is None:
         raise NotFound("key", key)
     return row
-
-
-def _grant(row: Row) -> Grant:
-    return Grant(
-        id=row.id,
-        account=row.account_id,
-        side=row.side,
-        mode=row.mode,
-        kind=row.kind,
-        key=row.key,
-        scopes=frozenset(row.scopes),
-        expires_at=row.expires_at,
-    )

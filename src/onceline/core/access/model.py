@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from onceline.core.errors import InvalidInput, ScopeMissing
 
@@ -21,10 +22,15 @@ SCOPES = (
 PROTOCOL_SCOPES = ("orders:read", "orders:write", "balance:read")
 """What a key for the field's old protocols may do: they travel in query strings, so they can do less."""
 
+SESSION = "session"
+
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """A key (later also a session) that acts for one side of an account."""
+    """A key, or a person's session, that acts for one side of an account.
+
+    `kind` is that of the key (api, protocol) or session; a session has no `key`. `cap`: the row of the key's spend cap.
+    """
 
     id: int
     account: str
@@ -34,10 +40,26 @@ class Grant:
     key: str
     scopes: frozenset[str]
     expires_at: datetime | None
+    cap: int | None = None
 
     def demand(self, scope: str) -> None:
         if scope not in self.scopes:
             raise ScopeMissing(scope)
+
+
+def as_grant(row: Any) -> Grant:
+    """Of a row of grants with its side and key. A session has every right that a key can have."""
+    return Grant(
+        id=row.id,
+        account=row.account_id,
+        side=row.side,
+        mode=row.mode,
+        kind=row.kind,
+        key=row.key,
+        scopes=frozenset(SCOPES if row.kind == SESSION else row.scopes),
+        expires_at=row.expires_at,
+        cap=row.cap,
+    )
 
 
 def check_scopes(scopes: tuple[str, ...], kind: str) -> tuple[str, ...]:

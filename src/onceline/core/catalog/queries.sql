@@ -53,6 +53,14 @@ where p.mode = %(mode)s and p.enabled
 order by p.slug
 limit 200
 
+-- name: networks
+-- Of which mobile networks the numbers of a country are, where that is known.
+select distinct c.network
+from pools p join chunks c on c.pool_id = p.id
+where p.mode = %(mode)s and p.enabled and c.country = %(country)s and c.network <> ''
+order by c.network
+limit 100
+
 -- name: rental_durations
 -- The durations that a pool of this mode sells.
 select distinct r.duration_s
@@ -128,23 +136,32 @@ where kind = %(kind)s and duration_s = %(duration_s)s and service_id = any(%(ser
   and (%(country)s::text is null or country in ('', %(country)s))
 
 -- name: records
-select pool_id, service_id, country, closed, succeeded, median_s
+select pool_id, service_id, country, closed, succeeded, median_s, seconds
 from offer_records
 where service_id = any(%(services)s)
 
 -- name: record_offers
--- Success rate and median seconds of each offer over the orders that closed lately.
-insert into offer_records (pool_id, service_id, country, closed, succeeded, median_s, as_of)
-select o.pool_id, o.service_id, o.country, count(*),
-       count(*) filter (where o.first_valid_at is not null),
-       percentile_cont(0.5) within group (order by extract(epoch from o.first_valid_at - o.created_at))
-           filter (where o.first_valid_at is not null),
+-- Success rate, median seconds and their histogram of each offer over the orders that closed lately.
+insert into offer_records (pool_id, service_id, country, closed, succeeded, median_s, seconds, as_of)
+select o.pool_id, o.service_id, o.country, count(*), count(o.took),
+       percentile_cont(0.5) within group (order by o.took) filter (where o.took is not null),
+       array[count(*) filter (where o.took <= 5),
+             count(*) filter (where o.took > 5 and o.took <= 10),
+             count(*) filter (where o.took > 10 and o.took <= 20),
+             count(*) filter (where o.took > 20 and o.took <= 40),
+             count(*) filter (where o.took > 40 and o.took <= 80),
+             count(*) filter (where o.took > 80 and o.took <= 160),
+             count(*) filter (where o.took > 160)]::integer[],
        %(now)s
-from orders o
-where o.closed_at > %(since)s and o.state <> 'failed'
+from (
+    select pool_id, service_id, country, extract(epoch from first_valid_at - created_at)::float8 as took
+    from orders
+    where closed_at > %(since)s and state <> 'failed'
+) o
 group by o.pool_id, o.service_id, o.country
 on conflict (pool_id, service_id, country) do update
-set closed = excluded.closed, succeeded = excluded.succeeded, median_s = excluded.median_s, as_of = excluded.as_of
+set closed = excluded.closed, succeeded = excluded.succeeded, median_s = excluded.median_s, seconds = excluded.seconds,
+    as_of = excluded.as_of
 
 -- name: add_pool
 insert into pools (slug, name, supplier, mode, asks, tells)

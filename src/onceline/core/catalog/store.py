@@ -17,6 +17,8 @@ USUAL_WINDOW_S = 1200
 """The window that the seed data's seconds are a multiple of; the database keeps the factor, so that an operator's
 shorter window shortens the longer ones too."""
 RECORD_DAYS = 7
+STEPS_S = (5, 10, 20, 40, 80, 160)
+"""Upper ends of the histogram's steps, each within; one more step is for what takes longer. `record_offers` says the same."""
 ASKED_STOCK_FOR = timedelta(seconds=60)
 """How long a supplier's word about its stock is good; `has_asked_stock` of the schema says the same."""
 _SERVICES_AT_ONCE = 100
@@ -49,7 +51,10 @@ class OfferFilter:
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """`amount` in micro-units; `success_rate` and `median_s` of the last RECORD_DAYS, None without orders."""
+    """`amount` in micro-units; `success_rate` and `median_s` of the last RECORD_DAYS, None without orders.
+
+    `seconds`: how many first valid codes came in each of the STEPS_S, and later; None without codes.
+    """
 
     service: str
     country: str
@@ -58,11 +63,14 @@ class Offer:
     stock: int
     success_rate: float | None
     median_s: float | None
+    seconds: tuple[int, ...] | None
 
     @classmethod
     def of(cls, service: str, country: str, pool: str, amount: int, stock: int, record: Row | None) -> Offer:
         rate = round(record.succeeded / record.closed, 4) if record and record.closed else None
-        return cls(service, country, pool, amount, stock, rate, record.median_s if record else None)
+        median = record.median_s if record else None
+        seconds = tuple(record.seconds) if record and record.seconds and record.succeeded else None
+        return cls(service, country, pool, amount, stock, rate, median, seconds)
 
 
 _Place = tuple[str, str, int, int]
@@ -175,6 +183,11 @@ def service_ids(tx: Transaction) -> dict[str, int]:
 
 def pools(tx: Transaction, mode: str) -> list[Row]:
     return tx.all(_Q.pools, {"mode": mode})
+
+
+def networks(tx: Transaction, mode: str, country: str) -> list[str]:
+    """MCC+MNC of the networks that a country's numbers are of, where suppliers say so."""
+    return [row.network for row in tx.all(_Q.networks, {"mode": mode, "country": country})]
 
 
 def rental_durations(tx: Transaction, mode: str) -> list[int]:

@@ -23,7 +23,7 @@ from onceline.core.webhooks import store as webhooks
 
 _Q = load_queries(__package__)
 
-FEW_ROWS = 20
+FEW_ROWS = 25
 """In a step of what carries long texts."""
 
 
@@ -56,8 +56,20 @@ def balances(tx: Transaction, wanted: Wanted, _: Place | None) -> Step:
 
 def keys(tx: Transaction, wanted: Wanted, at: Place | None) -> Step:
     """As GET /keys shows them, all of them."""
-    rows = tx.all(_Q.keys, {"side": wanted.side, "after": at[0] if at else 0, "limit": sections.STEP_ROWS})
-    return Step([_plain(row) for row in rows], _after(rows))
+    rows = tx.all(_Q.keys, {"side": wanted.side, "after": at[0] if at else 0, "limit": wanted.limit})
+    return Step([_key(row) for row in rows], _after(rows, wanted.limit))
+
+
+def _key(row: Row) -> View:
+    caps = {name: getattr(row, name) for name in ("spend_cap", "spent")}
+    amounts = {name: None if value is None else format_amount(value) for name, value in caps.items()}
+    return {**_plain(row), **amounts}
+
+
+def sessions(tx: Transaction, wanted: Wanted, at: Place | None) -> Step:
+    """When people were logged in, as long as that is kept; a session has a row on each side."""
+    rows = tx.all(_Q.sessions, {"side": wanted.side, "after": at[0] if at else 0, "limit": wanted.limit})
+    return Step([_plain(row) for row in rows], _after(rows, wanted.limit))
 
 
 def whole_orders(tx: Transaction, wanted: Wanted, at: Place | None) -> Step:
@@ -65,8 +77,15 @@ def whole_orders(tx: Transaction, wanted: Wanted, at: Place | None) -> Step:
     rows, next_at = sections.orders(tx, wanted, at)
     ids = [row["id"] for row in rows]
     stored = store.orders(tx, ids)
-    longer = _extensions(tx, ids)
-    return Step([_whole(row, stored[row["id"]], longer.get(row["id"], [])) for row in rows], next_at)
+    longer, agreed = _extensions(tx, ids), _agreed_prices(tx, ids)
+    wholes = [_whole(row, stored[row["id"]], longer.get(row["id"], [])) for row in rows]
+    return Step([{**one, "auto_extend_price": agreed.get(one["id"])} for one in wholes], next_at)
+
+
+def _agreed_prices(tx: Transaction, ids: Sequence[int]) -> dict[int, str]:
+    """What an extension may cost at most, of rentals that go on by themselves."""
+    rows = tx.all(_Q.agreed_prices, {"orders": list(ids)})
+    return {row.order_id: format_amount(row.agreed) for row in rows}
 
 
 def _whole(shown: View, order: Order, longer: Sequence[View]) -> View:
@@ -99,7 +118,7 @@ def events(tx: Transaction, wanted: Wanted, at: Place | None) -> Step:
         "side": wanted.side,
         "after": at[0] if at else 0,
         "before": wanted.before,
-        "limit": sections.STEP_ROWS,
+        "limit": wanted.limit,
     }
     rows = tx.all(_Q.events, params)
     ids = wanted.context.installation
@@ -116,7 +135,7 @@ def events(tx: Transaction, wanted: Wanted, at: Place | None) -> Step:
         }
         for row in rows
     ]
-    return Step(views, _after(rows))
+    return Step(views, _after(rows, wanted.limit))
 
 
 def idempotency(tx: Transaction, wanted: Wanted, at: Place | None) -> Step:
@@ -124,11 +143,11 @@ def idempotency(tx: Transaction, wanted: Wanted, at: Place | None) -> Step:
     params = {
         "side": wanted.side,
         "after": at[0] if at else "",
-        "limit": sections.STEP_ROWS,
+        "limit": wanted.limit,
         "order_key": wanted.context.installation.order_key,
     }
     rows = tx.all(_Q.idempotency, params)
-    return Step([_plain(row) for row in rows], _after(rows))
+    return Step([_plain(row) for row in rows], _after(rows, wanted.limit))
 
 
 def exports(tx: Transaction, wanted: Wanted, at: Place | None) -> Step:
@@ -136,22 +155,21 @@ def exports(tx: Transaction, wanted: Wanted, at: Place | None) -> Step:
         "side": wanted.side,
         "after": at[0] if at else 0,
         "before": wanted.before,
-        "limit": sections.STEP_ROWS,
+        "limit": wanted.limit,
     }
     rows = tx.all(_Q.asked_exports, params)
-    return Step([_plain(row) for row in rows], _after(rows))
+    return Step([_plain(row) for row in rows], _after(rows, wanted.limit))
 
 
 def endpoints(tx: Transaction, wanted: Wanted, at: Place | None) -> Step:
     """Webhooks with their secrets' names; the secrets themselves are in no file."""
-    rows = tx.all(
-        _Q.endpoints, {"side": wanted.side, "after": at[0] if at else "", "limit": sections.STEP_ROWS}
-    )
+    rows = tx.all(_Q.endpoints, {"side": wanted.side, "after": at[0] if at else "", "limit": wanted.limit})
     names: dict[str, list[View]] = {row.id: [] for row in rows}
     for secret in tx.all(_Q.secret_names, {"webhooks": list(names)}):
         names[secret.key_webhook].append(_plain(secret))
     return Step(
-        [{**_plain(row), "url": _url(wanted, row), "secrets": names[row.id]} for row in rows], _after(rows)
+        [{**_plain(row), "url": _url(wanted, row), "secrets": names[row.id]} for row in rows],
+        _after(rows, wanted.limit),
     )
 
 
@@ -165,19 +183,20 @@ def _url(wanted: Wanted, row: Row) -> str | None:
 def deliveries(tx: Transaction, wanted: Wanted, at: Place | None) -> Step:
     """What was sent to webhooks, with every attempt: what went out, and what came back."""
     webhook, after = at or ("", 0)
+    limit = min(FEW_ROWS, wanted.limit)
     params = {
         "side": wanted.side,
         "webhook": webhook,
         "after": after,
         "before": wanted.before,
-        "limit": FEW_ROWS,
+        "limit": limit,
     }
     rows = tx.all(_Q.deliveries, params)
     tries: dict[int, list[View]] = {row.key_delivery: [] for row in rows}
     for attempt in tx.all(_Q.attempts, {"deliveries": list(tries)}):
         tries[attempt.delivery_id].append(_attempt(wanted, attempt))
     views = [{**_plain(row), "attempts": tries[row.key_delivery]} for row in rows]
-    return Step(views, _after(rows, FEW_ROWS))
+    return Step(views, _after(rows, limit))
 
 
 def _attempt(wanted: Wanted, row: Row) -> View:
@@ -217,15 +236,15 @@ def _listed(tx: Transaction, statement: str, wanted: Wanted, at: Place | None) -
         "side": wanted.side,
         "after": at[0] if at else 0,
         "before": wanted.before,
-        "limit": sections.STEP_ROWS,
+        "limit": wanted.limit,
     }
     rows = tx.all(statement, params)
-    return Step([_plain(row) for row in rows], _after(rows))
+    return Step([_plain(row) for row in rows], _after(rows, wanted.limit))
 
 
-def _after(rows: Sequence[Row], full: int | None = None) -> Place | None:
+def _after(rows: Sequence[Row], limit: int) -> Place | None:
     """Of a section that is read without a window."""
-    return place_after(rows[-1]) if len(rows) == (full or sections.STEP_ROWS) else None
+    return place_after(rows[-1]) if len(rows) == limit else None
 
 
 def _plain(row: Row) -> View:
@@ -243,6 +262,7 @@ SECTIONS: tuple[Section, ...] = (
     Section("account", account, of_side=False),
     Section("balances", balances),
     Section("keys", keys),
+    Section("sessions", sessions),
     Section("orders", whole_orders),
     Section("messages", sections.messages),
     Section("transfers", sections.transfers),

@@ -156,4 +156,4 @@ def _file(export: Export) -> _File:
 
 def _wanted(context: Context, export: Export, side: int) -> Wanted:
     before = sections.up_to(export.as_of, export.until)
-    return Wanted(context, export.account, side, export.since, before, export.as_of)
+    return Wanted(context, export.account, side, export.since, before, export.as_of, sections.STEP_ROWS)

@@ -195,14 +195,27 @@ select mode, available, held, live_orders, seq from sides where id = %(side)s
 
 -- name: keys
 -- Every key of a side, oldest first. Index grants_by_side.
-select g.id as key_place, k.id, k.kind, k.name, k.last4, k.scopes, g.created_at, g.expires_at, g.revoked_at, k.last_used_on
-from grants g join api_keys k on k.grant_id = g.id
+select g.id as key_place, k.id, k.kind, k.name, k.last4, k.scopes, g.created_at, g.expires_at, g.revoked_at, k.last_used_on,
+       c.cap as spend_cap, c.spent
+from grants g join api_keys k on k.grant_id = g.id left join spend_caps c on c.id = k.spend_cap_id
 where g.side_id = %(side)s and g.id > %(after)s
+order by g.id
+limit %(limit)s
+
+-- name: sessions
+-- Every session of a side that is not forgotten yet, oldest first. Index grants_by_side.
+select g.id as key_place, g.created_at, g.expires_at, g.revoked_at
+from grants g
+where g.side_id = %(side)s and g.kind = 'session' and g.id > %(after)s
 order by g.id
 limit %(limit)s
 
 -- name: extensions
 select order_id, amount, duration_s, made_at from extensions where order_id = any(%(orders)s) order by order_id, hold_id
+
+-- name: agreed_prices
+-- Of rentals that go on by themselves. Primary key.
+select order_id, agreed from auto_extensions where order_id = any(%(orders)s)
 
 -- name: events
 -- Primary key.

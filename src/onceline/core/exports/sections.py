@@ -35,6 +35,8 @@ class Wanted(NamedTuple):
     since: datetime | None
     before: datetime
     as_of: datetime
+    limit: int
+    """Of rows in a step: STEP_ROWS, or fewer where no more are looked at."""
 
 
 class Step(NamedTuple):
@@ -129,11 +131,11 @@ def _hits(
         "side": wanted.side,
         "since": wanted.since,
         "before": wanted.before,
-        "limit": STEP_ROWS,
+        "limit": wanted.limit,
         "window": WINDOW,
     }
     hits = tx.all(statement, full)
-    if len(hits) == STEP_ROWS:
+    if len(hits) == wanted.limit:
         return hits, place_after(hits[-1])
     edge = tx.one(window, full)
     return hits, place_after(edge) if edge else None

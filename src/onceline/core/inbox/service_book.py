@@ -16,7 +16,7 @@ from importlib import resources
 from itertools import accumulate
 from typing import Any, NamedTuple
 
-from onceline.core.catalog.model import Service
+from onceline.core.catalog.model import Service, load_services
 
 MAX_NAME_TOKENS = 5
 MAX_INNER = 12
@@ -213,6 +213,12 @@ class ServiceBook:
         if len(folded) <= MAX_INNER:
             sizes = {*self.inner_sizes.get(folded[:2], ()), len(folded)}
             self.inner_sizes[folded[:2]] = tuple(sorted(sizes, reverse=True))
+
+
+@cache
+def load_book() -> ServiceBook:
+    """Of the seed catalogue: made once, and never changed."""
+    return ServiceBook(load_services())
 
 
 def _breaks(surface: str) -> frozenset[int]:

@@ -162,6 +162,11 @@ def announce(
         raise InvalidInput(f"{policy} {version} was announced before.")
 
 
+def announcements(tx: Transaction, policy: str) -> list[Row]:
+    """Version and first day of each version of a policy that was announced."""
+    return tx.all(_Q.announcements, {"policy": policy})
+
+
 def tell_policy(tx: Transaction, now: datetime, limit: int) -> int:
     """Tell the next accounts of the oldest announcement that is not through; each exactly once."""
     change = tx.one(_Q.policy_to_tell)

@@ -28,6 +28,7 @@ KINDS = MappingProxyType(
         "export.ready": Kind(in_site=True, mail=True, optional=True),
         "export.failed": Kind(in_site=True, mail=True, optional=True),
         "balance.low": Kind(in_site=True, mail=True, optional=True),
+        "rental.extension_failed": Kind(in_site=True, mail=True, optional=True),
         "policy.changed": Kind(in_site=True, mail=True),
         "policy.edited": Kind(in_site=True, mail=False),
         "mail.asked": Kind(in_site=True, mail=True),

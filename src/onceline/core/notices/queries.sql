@@ -73,6 +73,14 @@ insert into policy_changes (policy, version, effective_on, significant, summary,
 values (%(policy)s, %(version)s, %(effective_on)s, %(significant)s, %(summary)s, %(now)s)
 on conflict (policy, version) do nothing
 
+-- name: announcements
+-- From when each announced version of a policy holds. Index policy_changes_policy_version_key.
+select version, effective_on
+from policy_changes
+where policy = %(policy)s
+order by version
+limit 1000
+
 -- name: policy_to_tell
 select id, policy, version, effective_on, significant, summary, announced_at, told_to
 from policy_changes
@@ -196,8 +204,12 @@ from unnest(%(seqs)s::bigint[], %(orders)s::bigint[]) as one (seq, order_id)
 on conflict (side_id, seq) where seq is not null do nothing
 
 -- name: mails_due
+-- Letters are mails too. Indexes mails_due, letters_due.
 select count(*) as n from (
-    select 1 from mails where state = 'due' and next_at <= %(now)s limit %(most)s
+    (select 1 from mails where state = 'due' and next_at <= %(now)s limit %(most)s)
+    union all
+    (select 1 from letters where next_at <= %(now)s limit %(most)s)
+    limit %(most)s
 ) m
 
 -- name: claim_mail
@@ -219,3 +231,45 @@ update mails set next_at = %(at)s where id = %(id)s and attempts = %(attempts)s 
 -- name: prune_mails
 delete from mails
 where ctid = any(array(select ctid from mails where made_at < %(before)s order by made_at limit %(limit)s))
+
+-- name: carry_letters
+-- What was counted under yesterday's key counts today, unless somebody has begun to count anew.
+update letter_counts set recipient = %(recipient)s
+where recipient = %(before)s and not exists (select from letter_counts c where c.recipient = %(recipient)s)
+
+-- name: count_letter
+-- One more letter, if fewer than so many were posted within the hour; no row is changed otherwise.
+insert into letter_counts as c (recipient, posted, forget_at)
+values (%(recipient)s, array[%(now)s::timestamptz], %(forget_at)s)
+on conflict (recipient) do update
+set posted = array(select at from unnest(c.posted) at where at > %(hour)s) || %(now)s::timestamptz,
+    forget_at = excluded.forget_at
+where (select count(*) from unnest(c.posted) at where at > %(hour)s) < %(most)s
+
+-- name: post_letter
+insert into letters (id, intake_key, sealed, made_at, next_at)
+values (%(id)s, %(intake_key)s, %(sealed)s, %(now)s, %(now)s)
+
+-- name: claim_letter
+-- The letter that waits longest. Index letters_due.
+update letters set attempts = attempts + 1, next_at = %(until)s
+where id = (select id from letters where next_at <= %(now)s order by next_at limit 1 for update skip locked)
+returning id, intake_key, sealed, attempts, made_at
+
+-- name: end_letter
+-- Only under the claim that sent it.
+delete from letters where id = %(id)s and attempts = %(attempts)s
+
+-- name: retry_letter
+update letters set next_at = %(at)s where id = %(id)s and attempts = %(attempts)s
+
+-- name: prune_letters
+delete from letters
+where id = any(array(select id from letters where made_at < %(before)s order by made_at limit %(limit)s))
+
+-- name: prune_letter_counts
+-- Index letter_counts_by_age.
+delete from letter_counts
+where recipient = any(array(
+    select recipient from letter_counts where forget_at <= %(now)s order by forget_at limit %(limit)s
+))

@@ -23,7 +23,7 @@ _MOST_COUNTED = 10_000
 
 
 def due(tx: Transaction, now: datetime) -> int:
-    """How many mails wait to be sent, counted up to 10,000."""
+    """How many mails and letters wait to be sent, counted up to 10,000."""
     row = tx.one(_Q.mails_due, {"now": now, "most": _MOST_COUNTED})
     return int(row.n) if row else 0
 

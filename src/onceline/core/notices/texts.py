@@ -46,6 +46,11 @@ TEXTS = MappingProxyType(
             "The balance is low",
             "{available} {currency} are available, less than the {threshold} {currency} you asked to be told of.",
         ),
+        "rental.extension_failed": Text(
+            "A rental could not be extended",
+            "The rental {order} for {service} is to go on by itself, but could not be extended ({reason}). It ends at "
+            "{end}; until then it is tried again every few minutes.",
+        ),
         "policy.changed": Text(
             "{policy} changes on {effective}", "Version {version} takes effect on {effective}. {summary}"
         ),
@@ -82,6 +87,16 @@ TEXTS = MappingProxyType(
         ),
     }
 )
+REASONS = MappingProxyType(
+    {
+        "insufficient_balance": "the balance is too low",
+        "spend_cap_reached": "the spend cap of its key is reached",
+        "account_suspended": "the account is suspended",
+        "price_too_low": "it costs more now than when this was switched on; to agree to the new price, switch it off and "
+        "on again",
+    }
+)
+"""What the codes of refusals say; others show as they are."""
 CODE_LINE = "Code: {code}"
 NO_CODE_LINE = "Read the code where you ordered it; this address was not chosen to receive codes."
 
@@ -89,7 +104,7 @@ NO_CODE_LINE = "Read the code where you ordered it; this address was not chosen 
 def written(kind: str, facts: Mapping[str, Any]) -> Text:
     """Title and body of a notice. A fact that is missing shows as a dash."""
     text = TEXTS[kind]
-    values = _Facts({name: clean(str(value)) for name, value in facts.items()})
+    values = _Facts({name: clean(_word(name, str(value))) for name, value in facts.items()})
     return Text(text.title.format_map(values), text.body.format_map(values))
 
 
@@ -102,6 +117,10 @@ def code_written(facts: Mapping[str, Any], code: str | None) -> Text:
 def clean(text: str) -> str:
     """On one line, cut, with everything unseen replaced by a mark that is seen: controls, bidi, zero width."""
     return "".join(_seen(one) for one in text[:LONGEST_FACT])
+
+
+def _word(name: str, value: str) -> str:
+    return REASONS.get(value, value) if name == "reason" else value
 
 
 def _seen(one: str) -> str:

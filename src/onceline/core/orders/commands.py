@@ -23,6 +23,7 @@ from onceline.core.errors import (
     PriceTooLow,
     ProhibitedService,
     Refusal,
+    SpendCapReached,
 )
 from onceline.core.ledger import store as ledger
 from onceline.core.money import LARGEST
@@ -55,12 +56,13 @@ _WANTED = tuple(one.name for one in fields(OrderRequest))
 
 
 class Asking(NamedTuple):
-    """One order that somebody asks for. `serial` when it was promised before."""
+    """One order that somebody asks for. `serial` when it was promised before; `cap` of the API key that asks, if any."""
 
     side: int
     wanted: OrderRequest
     key: str | None
     serial: int | None = None
+    cap: int | None = None
 
 
 class Placed(NamedTuple):
@@ -80,14 +82,15 @@ def place(
     side: int,
     requests: Sequence[OrderRequest],
     idempotency_key: str | None,
+    cap: int | None = None,
 ) -> Placed:
     """Place all of the orders or, by undoing the transaction, none.
 
-    Raises IdempotencyConflict, OutOfStock, InsufficientBalance, PriceTooLow, ProhibitedService, LimitExceeded,
-    InvalidInput, and NotFound for an unknown service, country or pool.
+    Raises IdempotencyConflict, OutOfStock, InsufficientBalance, SpendCapReached, PriceTooLow, ProhibitedService,
+    LimitExceeded, InvalidInput, and NotFound for an unknown service, country or pool.
     """
     if len(requests) == 1:
-        return _or_raise(place_each(tx, context, [Asking(side, requests[0], idempotency_key)])[0])
+        return _or_raise(place_each(tx, context, [Asking(side, requests[0], idempotency_key, cap=cap)])[0])
     serials: Sequence[int | None] = [None] * len(requests)
     if idempotency_key is not None:
         request = _request_hash(context, [_fields(one) for one in requests])
@@ -97,7 +100,7 @@ def place(
                 store.orders_of_serials(tx, claim.serials, context.installation.order_key), replayed=True
             )
         serials = claim.serials
-    asked = [Asking(side, one, None, serial) for one, serial in zip(requests, serials, strict=True)]
+    asked = [Asking(side, one, None, serial, cap) for one, serial in zip(requests, serials, strict=True)]
     outcomes = [_or_raise(outcome) for outcome in place_each(tx, context, asked)]
     return Placed([outcome.made[0] for outcome in outcomes], replayed=False)
 
@@ -173,6 +176,7 @@ def _asking(context: Context, place_: int, one: Asking) -> dict[str, Any]:
         "side": one.side,
         "key": one.key,
         "serial": one.serial,
+        "cap": one.cap,
         "request": _request_hash(context, [fields]).hex(),
         "cancel_for_s": context.terms.rental_cancel_s if one.wanted.kind == model.RENTAL else NO_LIMIT,
     }
@@ -210,6 +214,8 @@ def _refusal(code: str, figure: int, wanted: OrderRequest) -> Refusal:
     match code:
         case "insufficient_balance":
             return InsufficientBalance(figure)
+        case "spend_cap_reached":
+            return SpendCapReached(figure)
         case "price_too_low":
             return PriceTooLow(figure)
         case "prohibited_service":
@@ -254,32 +260,91 @@ def expire(tx: Transaction, context: Context, order_id: int) -> bool:
 
 
 def extend(
-    tx: Transaction, context: Context, side: int, order_id: int, duration_s: int, idempotency_key: str | None
+    tx: Transaction,
+    context: Context,
+    side: int,
+    order_id: int,
+    duration_s: int,
+    idempotency_key: str | None,
+    cap: int | None = None,
+    max_price: int | None = None,
 ) -> Order:
-    """Lengthen a rental for a hold of its own; the same key extends once.
+    """Lengthen a rental for a hold of its own, of `max_price` at most; the same key extends once.
 
-    Raises NotFound, OrderClosed, InvalidInput, InsufficientBalance, IdempotencyConflict.
+    It counts against `cap`, whoever placed it. Raises NotFound, OrderClosed, InvalidInput, PriceTooLow,
+    InsufficientBalance, SpendCapReached, IdempotencyConflict.
     """
     now = context.clock.now()
-    request = _request_hash(context, ["extend", order_id, duration_s])
+    request = _request_hash(context, ["extend", order_id, duration_s, max_price])
     if idempotency_key and _claim(tx, context, side, idempotency_key, request, 0).replayed:
         return store.order(tx, order_id, side)
     order = _locked_and_settled(tx, context, order_id, side)
-    priced = tx.one(store.Q.extension_price, {"id": order_id, "duration_s": duration_s})
-    if order.kind == model.RENTAL and (priced is None or priced.amount is None):
-        raise InvalidInput("This duration is not sold for this rental; catalog/offers lists the durations.")
-    change = model.extend(order, priced.amount if priced else 0, duration_s, now)
+    price = _extension_price(tx, order, duration_s)
+    change = model.extend(order, price, duration_s, now)
+    if max_price is not None and price > max_price:
+        raise PriceTooLow(price, "The extension costs more than max_price; lowest_price would work.")
     row = ledger.advance(tx, side, change.movement)
+    if cap is not None:
+        _spend(tx, side, cap, change.movement.hold)
     hold = ledger.hold(tx, row, change.movement.hold, now)
     if change.movement.capture:
         ledger.capture(tx, [hold], now)
     tx.run(
         store.Q.add_extension,
-        {"hold": hold, "id": order_id, "amount": change.movement.hold, "duration_s": duration_s, "now": now},
+        {
+            "hold": hold,
+            "id": order_id,
+            "amount": change.movement.hold,
+            "duration_s": duration_s,
+            "now": now,
+            "cap": cap,
+        },
     )
     write(tx, change.order, now)
     append(tx, side, row.seq, [Draft(change.events[0], order_id, change.order.revision)], now)
     return change.order
+
+
+def set_auto_extend(
+    tx: Transaction, context: Context, side: int, order_id: int, on: bool, cap: int | None = None
+) -> Order:
+    """Let a rental go on by itself, or no more; what is so already is left so.
+
+    Extensions will count against `cap`, and each will cost what one costs now, or less. Raises NotFound, OrderClosed, InvalidInput.
+    """
+    now = context.clock.now()
+    order = _locked_and_settled(tx, context, order_id, side)
+    change = model.set_auto_extend(order, on, now)
+    if order.auto_extend == on:
+        return order
+    if on:
+        agreed = _extension_price(tx, order, ordered_s(order))
+        row = {"id": order_id, "at": model.auto_extend_at(order), "cap": cap, "agreed": agreed}
+        tx.send(store.Q.add_auto_extension, row)
+    else:
+        tx.send(store.Q.drop_auto_extension, {"id": order_id})
+    apply(tx, context, order, change, now)
+    return change.order
+
+
+def ordered_s(order: Order) -> int:
+    """For how long a rental was ordered, whatever it was extended by."""
+    return int((order.ends_at - order.created_at).total_seconds())
+
+
+def _extension_price(tx: Transaction, order: Order, duration_s: int) -> int:
+    """What it costs now to lengthen a rental; nothing for what is none. Raises InvalidInput."""
+    priced = tx.one(store.Q.extension_price, {"id": order.id, "duration_s": duration_s})
+    if order.kind == model.RENTAL and (priced is None or priced.amount is None):
+        raise InvalidInput("This duration is not sold for this rental; catalog/offers lists the durations.")
+    return priced.amount if priced and priced.amount else 0
+
+
+def _spend(tx: Transaction, side: int, cap: int, amount: int) -> None:
+    """Count against a key's cap, under its side's row. Raises SpendCapReached."""
+    if not tx.run(store.Q.spend, {"side": side, "cap": cap, "amount": amount}):
+        left = tx.one(store.Q.cap_left, {"side": side, "cap": cap})
+        raise SpendCapReached(left.amount if left else 0)
 
 
 def _transition(

@@ -28,6 +28,7 @@ from onceline.core.ledger.model import Movement
 LIVE = frozenset({"placing", "waiting", "received", "resend_pending"})
 CLOSED = frozenset({"finished", "cancelled", "expired", "failed"})
 ACTIVATION, RENTAL = "activation", "rental"
+LONGEST_AHEAD = timedelta(hours=1)
 MOST_WITHHELD = 2**15 - 1
 """Where counting stops: a flood must not break the order it comes to."""
 
@@ -56,7 +57,7 @@ class Terms:
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """A row of `orders`; service and pool by slug, price and hold in micro-units."""
+    """A row of `orders`; service and pool by slug, price and hold in micro-units. `auto_extend`: as a rental was told."""
 
     id: int
     serial: int
@@ -89,6 +90,7 @@ class Order:
     withheld: int
     revision: int
     client_reference: str | None
+    auto_extend: bool
 
     @property
     def is_live(self) -> bool:
@@ -151,6 +153,7 @@ def as_created(order: Order) -> Order:
         withheld=0,
         revision=1,
         first_shown_at=None,
+        auto_extend=False,
     )
 
 
@@ -251,6 +254,20 @@ def extend(order: Order, amount: int, duration_s: int, now: datetime) -> Change:
     return Change(
         after, Movement(hold=amount, capture=amount if captures else 0, events=1), ("order.extended",)
     )
+
+
+def set_auto_extend(order: Order, on: bool, now: datetime) -> Change:
+    """Whether a rental goes on by itself. Raises OrderClosed, InvalidInput."""
+    _demand_live(order, now)
+    if order.kind == ACTIVATION:
+        raise InvalidInput("Only a rental can be extended by itself; an activation ends with its window.")
+    after = replace(order, auto_extend=on, revision=order.revision + 1)
+    return Change(after, Movement(events=1), ("order.auto_extend",))
+
+
+def auto_extend_at(order: Order) -> datetime:
+    """When a rental is extended by itself: a tenth of what it was ordered for before its end, and an hour at most."""
+    return order.expires_at - min((order.ends_at - order.created_at) / 10, LONGEST_AHEAD)
 
 
 def _end_state(order: Order) -> str:

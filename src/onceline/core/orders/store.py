@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from datetime import datetime
-from typing import NamedTuple
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
 
 from onceline.core.db import Answer, Listing, Row, Transaction, load_queries, page_of
-from onceline.core.errors import Busy, Erased, NotFound
+from onceline.core.errors import Busy, Erased, InvalidInput, NotFound
 from onceline.core.inventory import store as inventory
 from onceline.core.orders.model import Order
 from onceline.core.vault import Place, Vault, account_key
@@ -19,6 +20,10 @@ Q = load_queries(__package__)
 
 MESSAGES_SHOWN = 20
 """An order's answer carries its latest ones; the rest is at orders/{id}/messages."""
+LOOKED_AT = 20_000
+"""Rows of a side that one page of a list looks at, however rare what is wanted."""
+_CLOCK_SLACK = timedelta(days=1)
+"""Orders have serials in the order of placing, and instants as some machine's clock had them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,13 +55,22 @@ class Message:
 
 
 class Wanted(NamedTuple):
-    """A filter over a side's orders; None means any. `states` are those that readers see at `now`."""
+    """A filter over a side's orders; None means any. `states` are those that readers see at `now`.
+
+    `number`: the whole of it or its last digits. 30 days after its close an order's number is sealed (promise A4), and the
+    order is found by its number no more. `since` is within, `until` is not; both are of `created_at`. `order`: its id.
+    """
 
     now: datetime
     states: list[str] | None = None
     service: str | None = None
     country: str | None = None
     client_reference: str | None = None
+    kind: str | None = None
+    number: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    order: int | None = None
 
 
 def order(tx: Transaction, order_id: int, side: int | None = None) -> Order:
@@ -91,9 +105,30 @@ def orders_of_serials(tx: Transaction, serials: Sequence[int], order_key: int) -
 
 
 def listed(tx: Transaction, side: int, wanted: Wanted, *, before: int | None, limit: int) -> Listing:
-    """Ids newest first; the cursor is the id of the last order seen."""
-    params = {"side": side, "before": before, "limit": limit + 1, **wanted._asdict()}
-    return page_of(tx.all(Q.listed, params), limit)
+    """Ids newest first; the cursor is the id of the last order seen. Raises InvalidInput for a number without digits.
+
+    A page looks at LOOKED_AT orders at most: one with fewer than `limit`, even with none, may have a next page.
+    """
+    params = {"side": side, "before": before, **wanted._asdict(), "number": last_digits(wanted.number)}
+    bounds = tx.one(Q.order_bounds, params)
+    assert bounds is not None
+    params |= {"low": bounds.low, "high": bounds.high, "looked_at": LOOKED_AT}
+    page = page_of(tx.all(Q.listed, params | {"limit": limit + 1}), limit)
+    if page.next is not None:
+        return page
+    last = tx.all(Q.looked_at, params)
+    is_end = len(last) < 2 or (wanted.since is not None and last[0].created_at + _CLOCK_SLACK < wanted.since)
+    return Listing(page.rows, None if is_end else last[0].id)
+
+
+def last_digits(number: str | None) -> str | None:
+    """What a number must end in. Raises InvalidInput."""
+    if number is None:
+        return None
+    digits = re.sub(r"[^0-9]", "", number)
+    if not digits:
+        raise InvalidInput("number has no digits; write the whole number, or its last digits.")
+    return digits
 
 
 def ask_holders(tx: Transaction, messages: Sequence[int]) -> Answer:
@@ -141,6 +176,11 @@ def latest_messages(tx: Transaction, vault: Vault, found: Sequence[Order]) -> di
     return opened
 
 
+def side_messages(tx: Transaction, vault: Vault, account: str, wanted: Mapping[str, Any]) -> list[Message]:
+    """Newest first; `wanted` as the statement names it."""
+    return [_opened(vault, account, row) for row in tx.all(Q.side_messages, wanted)]
+
+
 def messages_by_id(
     tx: Transaction, vault: Vault, accounts: Mapping[int, str], ids: Sequence[int]
 ) -> list[Message]:
@@ -156,6 +196,13 @@ def sandbox_owners(tx: Transaction, numbers: Sequence[str]) -> dict[str, int]:
 
 def ended(tx: Transaction, before: datetime, limit: int) -> list[Row]:
     return tx.all(Q.ended, {"before": before, "limit": limit})
+
+
+def extension_prices(tx: Transaction, order_id: int, durations: Sequence[int]) -> dict[int, int]:
+    """What it costs to lengthen a rental by each of these, in micro-units; without those that its pool does not sell."""
+    asked = {one: tx.ask(Q.extension_price, {"id": order_id, "duration_s": one}) for one in durations}
+    priced = {one: answer.one() for one, answer in asked.items()}
+    return {one: row.amount for one, row in priced.items() if row is not None and row.amount is not None}
 
 
 def number_place(order_id: int) -> Place:

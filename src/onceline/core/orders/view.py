@@ -57,10 +57,11 @@ def _orders_with_messages(
 def order_view(context: Context, order: Order, messages: Sequence[Message], now: datetime) -> dict[str, Any]:
     codes = [message.content.code for message in messages if message.content.code and not message.late]
     late_codes = [message.content.code for message in messages if message.content.code]
+    state = model.state_at(order, now)
     return {
         "id": order.id,
         "kind": order.kind,
-        "state": model.state_at(order, now),
+        "state": state,
         "number": _number(context, order),
         "service": order.service,
         "country": order.country,
@@ -74,6 +75,7 @@ def order_view(context: Context, order: Order, messages: Sequence[Message], now:
         "can_cancel": model.can_cancel(order, now),
         "can_resend": model.can_resend(order, now),
         "can_finish": model.can_finish(order, now),
+        "auto_extend": order.auto_extend and state in model.LIVE,
         "charged": order.money == "captured",
         "revision": order.revision,
         "client_reference": order.client_reference,
@@ -116,6 +118,12 @@ def message_view(context: Context, message: Message) -> dict[str, Any]:
         "incomplete": content.incomplete,
         "revision": message.revision,
     }
+
+
+def side_message_view(context: Context, message: Message, order: Order) -> dict[str, Any]:
+    """A message that stands apart from its order."""
+    head = {"id": order.id, "number": _number(context, order), "service": order.service}
+    return {**message_view(context, message), "order": head}
 
 
 def money_view(context: Context, micros: int) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""Check I1 to I4 and I6 in one snapshot. I5 (every acknowledged write exists) only a storm can show: tests/laws."""
+"""Check I1 to I4, I6 and I7 in one snapshot. I5 (every acknowledged write exists) only a storm can show: tests/laws."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ _INVARIANTS = {
     "i4_streams": "I4 every shown message is in its owner's stream exactly once and in nobody else's",
     "i4_numbering": "I4 every stream is numbered without a gap",
     "i6_holds": "I6 every hold of a closed order is captured or released, once and in full",
+    "i7_caps": "I7 what counts against a key's spend cap is what its orders and extensions hold or captured",
 }
 
 

@@ -92,3 +92,16 @@ from (
 ) h
 left join transfers t on t.id = h.hold_id
 left join transfers e on e.pending_id = h.hold_id
+
+-- name: i7_caps
+-- Spend caps that count another sum than that of the orders and extensions placed under them, without what was released.
+select count(*) as checked, count(*) filter (where c.spent <> coalesce(p.amount, 0)) as broken
+from spend_caps c
+left join (
+    select cap, sum(amount) as amount
+    from (select spend_cap_id as cap, price as amount from orders where spend_cap_id is not null and money <> 'released'
+          union all
+          select x.spend_cap_id, x.amount from extensions x join orders o on o.id = x.order_id
+          where x.spend_cap_id is not null and o.money <> 'released') one
+    group by cap
+) p on p.cap = c.id

@@ -6,10 +6,11 @@ from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 
 from onceline.core.access import commands as access
+from onceline.core.access import sessions
 from onceline.core.db import Database, Transaction
 from onceline.core.inbox import store as inbox
 from onceline.core.notices import commands as notices
-from onceline.core.notices import queue
+from onceline.core.notices import letters, queue
 from onceline.core.notices.model import MAILS_FOR, NOTIFICATIONS_FOR
 from onceline.core.orders import store as orders
 from onceline.core.orders.context import Context
@@ -27,6 +28,7 @@ EVENTS_FOR = timedelta(days=outbox.KEPT_DAYS)
 ALERTS_FOR = timedelta(days=30)
 IDEMPOTENCY_FOR = timedelta(days=7)
 SELF_TESTS_FOR = timedelta(days=30)
+SESSIONS_FOR = timedelta(days=7)
 _BATCH = 1000
 _MOST_BATCHES = 200
 
@@ -58,6 +60,8 @@ def _steps(context: Context, now: datetime) -> Iterator[tuple[str, Callable[[Tra
     yield "numbers", lambda tx: orders.seal_old_numbers(tx, context.vault, now - NUMBER_LINK_FOR, _BATCH)
     yield "notifications", lambda tx: notices.prune(tx, now - NOTIFICATIONS_FOR, _BATCH)
     yield "mails", lambda tx: queue.prune(tx, now - MAILS_FOR, _BATCH)
+    yield "letters", lambda tx: letters.prune(tx, now - UNOWNED_FOR, _BATCH)
+    yield "letter_counts", lambda tx: letters.prune_counts(tx, now, _BATCH)
     yield "deliveries", lambda tx: webhooks.prune_deliveries(tx, now - EVENTS_FOR, _BATCH)
     yield "attempts", lambda tx: webhooks.prune_attempts(tx, now - EVENTS_FOR, _BATCH)
     yield "secrets", lambda tx: webhooks.prune_secrets(tx, now)
@@ -65,6 +69,7 @@ def _steps(context: Context, now: datetime) -> Iterator[tuple[str, Callable[[Tra
     yield "self_test_runs", lambda tx: selftests.prune(tx, now - SELF_TESTS_FOR, _BATCH)
     yield "supplier_alerts", lambda tx: suppliers.prune_alerts(tx, now - ALERTS_FOR)
     yield "tickets", lambda tx: access.prune_tickets(tx, now)
+    yield "sessions", lambda tx: sessions.prune_sessions(tx, now - SESSIONS_FOR, _BATCH)
 
 
 def _in_batches(db: Database, step: Callable[[Transaction], int]) -> int:

@@ -37,7 +37,7 @@ _HANDS = 2
 _MOST_NAMES = 10_000
 _VERSION = 1
 _CHECK = "onceline key store"
-_DOORS = ["onceline-edge", "onceline-work"]
+_DOORS = ["onceline-edge", "onceline-work", "onceline-desk"]
 _OPTIONS = " ".join(
     f"-c {setting}"
     for setting in (

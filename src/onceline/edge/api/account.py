@@ -13,7 +13,7 @@ from onceline.core.access.model import Grant, check_scopes
 from onceline.core.clock import rfc3339
 from onceline.core.db import Row, Transaction
 from onceline.core.ledger import store as ledger
-from onceline.core.money import format_amount
+from onceline.core.money import format_amount, parse_amount
 from onceline.core.orders import view
 from onceline.edge import shapes
 from onceline.edge.api import router
@@ -77,6 +77,8 @@ async def create_key(house: AnyHouse, grant: KeysManage, wanted: shapes.CreateKe
             scopes=scopes,
             expires_at=now + timedelta(seconds=wanted.expires_in_s) if wanted.expires_in_s else None,
             now=now,
+            spend_cap=parse_amount(wanted.spend_cap) if wanted.spend_cap is not None else None,
+            asker_cap=grant.cap,
         )
 
     key_id, key = await house.commands.run(create)
@@ -85,7 +87,7 @@ async def create_key(house: AnyHouse, grant: KeysManage, wanted: shapes.CreateKe
 
 @routes.post("/keys/{key_id}/rotate", status_code=201, response_model=shapes.NewKey)
 async def rotate_key(house: AnyHouse, grant: KeysManage, key_id: KeyId, wanted: shapes.RotateKey) -> Response:
-    """A new key with the same rights; the old one works on for `overlap_s`."""
+    """A new key with the same rights, sharing the spend cap; the old one works on for `overlap_s`."""
     now = house.clock.now()
 
     def rotate(tx: Transaction) -> tuple[str, str]:
@@ -97,6 +99,7 @@ async def rotate_key(house: AnyHouse, grant: KeysManage, key_id: KeyId, wanted: 
             within=grant.scopes,
             overlap_s=wanted.overlap_s,
             now=now,
+            asker_cap=grant.cap,
         )
 
     new_id, key = await house.commands.run(rotate)
@@ -135,4 +138,6 @@ def _key(row: Row) -> dict[str, Any]:
         "expires_at": rfc3339(row.expires_at) if row.expires_at else None,
         "revoked_at": rfc3339(row.revoked_at) if row.revoked_at else None,
         "last_used_on": row.last_used_on.isoformat() if row.last_used_on else None,
+        "spend_cap": format_amount(row.spend_cap) if row.spend_cap is not None else None,
+        "spent": format_amount(row.spent) if row.spent is not None else None,
     }

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from fastapi import Query
 
 from onceline.core.catalog import store as catalog
-from onceline.core.catalog.store import Offer, OfferFilter
+from onceline.core.catalog.store import STEPS_S, Offer, OfferFilter
 from onceline.core.clock import rfc3339
 from onceline.core.db import Transaction
 from onceline.core.orders.view import money_view
@@ -119,4 +119,9 @@ def _offer(house: House, row: Offer) -> dict[str, Any]:
         "stock": row.stock,
         "success_rate": row.success_rate,
         "median_s": row.median_s,
+        "seconds_histogram": _histogram(row.seconds) if row.seconds else None,
     }
+
+
+def _histogram(seconds: tuple[int, ...]) -> list[dict[str, int | None]]:
+    return [{"up_to": up_to, "count": n} for up_to, n in zip((*STEPS_S, None), seconds, strict=True)]

@@ -7,7 +7,8 @@ import json
 import time
 from collections.abc import Callable
 from datetime import datetime
-from typing import Annotated, Any
+from functools import partial
+from typing import Annotated, Any, Literal
 
 from fastapi import Header, Path, Query, Request, Response
 from fastapi.responses import JSONResponse
@@ -15,6 +16,7 @@ from fastapi.responses import JSONResponse
 from onceline.core.access.model import Grant
 from onceline.core.db import Transaction
 from onceline.core.errors import NotFound
+from onceline.core.exports.model import parse_instant
 from onceline.core.money import parse_amount
 from onceline.core.orders import commands, model, store, view
 from onceline.core.orders.commands import Asking, OrderRequest
@@ -23,7 +25,17 @@ from onceline.core.orders.store import Wanted
 from onceline.core.orders.view import OfSide
 from onceline.edge import shapes
 from onceline.edge.api import router
-from onceline.edge.api.paging import Cursor, Limit, foreign_cursor, read_cursor, write_cursor
+from onceline.edge.api.paging import (
+    Cursor,
+    From,
+    Limit,
+    NumberEnd,
+    OfOrder,
+    Until,
+    foreign_cursor,
+    read_cursor,
+    write_cursor,
+)
 from onceline.edge.auth import OrdersRead, OrdersWrite
 from onceline.edge.house import AnyHouse, House
 
@@ -58,7 +70,7 @@ async def place_order(
 
 async def placed(house: House, grant: Grant, wanted: shapes.PlaceOrder, key: str) -> Response:
     async with house.gate.placing(grant.side):
-        outcome = await house.placing.ask(Asking(grant.side, _request(wanted), key))
+        outcome = await house.placing.ask(Asking(grant.side, _request(wanted), key, cap=grant.cap))
     return _answer(view.created_view(house.context, outcome.made[0]), 201, outcome.replayed)
 
 
@@ -70,7 +82,7 @@ async def place_orders(
     requests = [_request(one) for one in wanted.orders]
     async with house.gate.placing(grant.side):
         outcome = await house.commands.run(
-            lambda tx: commands.place(tx, house.context, grant.side, requests, idempotency_key)
+            lambda tx: commands.place(tx, house.context, grant.side, requests, idempotency_key, grant.cap)
         )
     views = [view.created_view(house.context, order) for order in outcome.made]
     return _answer({"orders": views, "next": None}, 201, outcome.replayed)
@@ -84,12 +96,20 @@ async def list_orders(
     service: shapes.Slug | None = None,
     country: shapes.Country | None = None,
     client_reference: shapes.ClientReference | None = None,
+    kind: Literal["activation", "rental"] | None = None,
+    number: NumberEnd = None,
+    since: From = None,
+    until: Until = None,
+    order: OfOrder = None,
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> Response:
-    """Newest first."""
+    """Newest first. A page looks at 20,000 orders at most, so one that was filtered may be short and have a `next`."""
     place = read_cursor(cursor, int)
-    wanted = Wanted(house.clock.now(), _states(state), service, country, client_reference)
+    wanted = Wanted(
+        house.clock.now(), _states(state), service, country, client_reference,
+        kind, number, parse_instant(since), parse_instant(until), order,
+    )  # fmt: skip
 
     def read(tx: Transaction) -> dict[str, Any]:
         before = _own(tx, grant, int(place[0])) if place else None
@@ -149,13 +169,25 @@ async def extend_order(
     wanted: shapes.ExtendOrder,
     idempotency_key: IdempotencyKey,
 ) -> Response:
-    """Lengthen a rental by one of the durations on offer."""
+    """Lengthen a rental by one of the durations on offer, for `max_price` at most."""
+    max_price = parse_amount(wanted.max_price) if wanted.max_price else None
 
     def change(tx: Transaction) -> dict[str, Any]:
-        commands.extend(tx, house.context, grant.side, order_id, wanted.duration, idempotency_key)
+        commands.extend(
+            tx, house.context, grant.side, order_id, wanted.duration, idempotency_key, grant.cap, max_price
+        )
         return view.order_views(tx, house.context, [order_id])[0]
 
     return _answer(await house.commands.run(change), 200, replayed=False)
+
+
+@routes.post("/orders/{order_id}/auto-extend", response_model=shapes.Order)
+async def auto_extend_order(
+    house: AnyHouse, grant: OrdersWrite, order_id: Id, wanted: shapes.AutoExtend
+) -> Response:
+    """Let a rental go on by itself, or no more: by what it was ordered for, for what that costs now at most."""
+    command = partial(commands.set_auto_extend, on=wanted.on, cap=grant.cap)
+    return await _change(house, grant, order_id, command)
 
 
 @routes.get("/orders/{order_id}/messages", response_model=shapes.Messages)

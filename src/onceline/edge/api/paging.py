@@ -13,6 +13,16 @@ from onceline.core.errors import InvalidInput
 Limit = Annotated[int, Query(ge=1, le=100, description="Rows on a page.")]
 Cursor = Annotated[str | None, Query(max_length=300, description="`next` of the page before.")]
 
+NumberEnd = Annotated[
+    str | None,
+    Query(
+        pattern=r"^\+?[0-9]{1,15}$", description="The number, or its last digits. Sealed ones are not found."
+    ),
+]
+From = Annotated[str | None, Query(alias="from", max_length=40, description="RFC 3339. Within.")]
+Until = Annotated[str | None, Query(max_length=40, description="RFC 3339. Not within.")]
+OfOrder = Annotated[int | None, Query(ge=1, le=2147483647, description="Exactly this order.")]
+
 
 def write_cursor(*place: str | int) -> str:
     """Opaque text; its content is nobody's business and may change."""

@@ -36,6 +36,7 @@ from onceline.core.errors import (
     OutOfStock,
     PriceTooLow,
     Refusal,
+    SpendCapReached,
     Unavailable,
 )
 from onceline.core.hubs import store as hubs
@@ -60,7 +61,7 @@ MOST_PREFIXES = 1000
 _TRIES = 8
 """Chunks of numbers that are looked through for one that begins with no excluded prefix."""
 _MOST_REMEMBERED = 1000
-_OUT = (OutOfStock, PriceTooLow, InsufficientBalance, LimitExceeded)
+_OUT = (OutOfStock, PriceTooLow, InsufficientBalance, SpendCapReached, LimitExceeded)
 """Refusals that are no fault of the question: there is no number for this hub now."""
 
 Said = dict[str, Any]
@@ -183,23 +184,25 @@ class Agent:
 
     async def _plain(self, grant: Grant, wanted: _Wanted, pool: Row) -> Order | None:
         try:
-            placed = await self._house.placing.ask(Asking(grant.side, _request(wanted, pool), None))
+            placed = await self._house.placing.ask(
+                Asking(grant.side, _request(wanted, pool), None, cap=grant.cap)
+            )
         except _OUT:
             return None
         return placed.made[0]
 
     async def _choosy(self, grant: Grant, wanted: _Wanted, pool: Row) -> Order | None:
         try:
-            return await self._house.commands.run(lambda tx: self._chosen(tx, grant.side, wanted, pool))
+            return await self._house.commands.run(lambda tx: self._chosen(tx, grant, wanted, pool))
         except _OUT:
             return None
 
-    def _chosen(self, tx: Transaction, side: int, wanted: _Wanted, pool: Row) -> Order:
+    def _chosen(self, tx: Transaction, grant: Grant, wanted: _Wanted, pool: Row) -> Order:
         """An order for an excluded number is undone, and its kind set aside for the next try. Raises what `_OUT` lists."""
         context, aside = self._house.context, list[int]()
         for _ in range(_TRIES):
             hubs.before_try(tx)
-            made = commands.place(tx, context, side, [_request(wanted, pool)], None).made[0]
+            made = commands.place(tx, context, grant.side, [_request(wanted, pool)], None, grant.cap).made[0]
             if made.number_id is None or made.e164 is None:
                 break
             if not made.e164[1:].startswith(wanted.excluded):

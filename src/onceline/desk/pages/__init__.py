@@ -1,0 +1,1 @@
+"""Pages that anybody may read: landing, API documentation, policies, official addresses."""

@@ -1,0 +1,98 @@
+"""Who this installation is to the outside: its addresses, its processors (P16, P17), security.txt and robots.txt.
+
+Everything comes from the configuration; nothing of a supplier but its name and kind is ever shown.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+from django.urls import reverse
+from django.utils.translation import gettext as _
+
+from onceline.core.clock import rfc3339
+from onceline.core.suppliers import store as suppliers
+from onceline.desk.house import house
+from onceline.desk.pages.kept import Kept
+
+SECURITY_TXT_FOR = timedelta(days=90)
+"""RFC 9116 asks for less than a year."""
+PRIVATE = ("/account/", "/live/", "/test/", "/api/")
+
+
+class Address(NamedTuple):
+    what: str
+    address: str
+
+
+class Processor(NamedTuple):
+    """Somebody else who gets data of customers. `name` is the operator's own word or a host."""
+
+    name: str
+    task: str
+    data: str
+
+
+def addresses() -> list[Address]:
+    ours = house().settings
+    found = []
+    if ours.public_url:
+        found.append(Address(_("This site"), ours.public_url))
+        found.append(Address(_("The API"), f"{ours.public_url}/api/v1"))
+    if ours.mail_from:
+        found.append(Address(_("Mail from us comes from"), ours.mail_sender.address))
+    if ours.operator_contact:
+        found.append(Address(_("You can write to"), ours.operator_contact))
+    further = (one.strip() for one in ours.official_addresses.split(","))
+    return found + [Address(_("Also ours"), one) for one in further if one]
+
+
+def processors() -> list[Processor]:
+    return [*_mail(), *(_supplier(name, kind) for name, kind in _suppliers.get(None)[0])]
+
+
+def _mail() -> list[Processor]:
+    server = house().settings.mail_server
+    if server is None:
+        return []
+    data = _("Your e-mail address and the text of the mail. A code is in it only if you chose so.")
+    return [Processor(server.host, _("Delivers our mail"), data)]
+
+
+def _supplier(name: str, kind: str) -> Processor:
+    task = _("Supplies numbers and passes on their messages (%(kind)s)") % {"kind": kind}
+    data = _(
+        "The number, the messages that it receives, the service, the country, and an order reference that says nothing "
+        "about you. Never your name, your address or your account."
+    )
+    return Processor(name, task, data)
+
+
+def _read_suppliers(_: None, __: datetime) -> list[tuple[str, str]]:
+    with house().db.statement() as tx:
+        return [(row.name, row.kind) for row in suppliers.records(tx) if row.enabled]
+
+
+_suppliers: Kept[None, list[tuple[str, str]]] = Kept(_read_suppliers, 1)
+
+
+def security_txt() -> str | None:
+    """RFC 9116; None while nobody can be written to."""
+    ours = house().settings
+    if not ours.operator_contact:
+        return None
+    midnight = house().clock.now().replace(hour=0, minute=0, second=0, microsecond=0)
+    lines = [
+        f"Contact: mailto:{ours.operator_contact}",
+        f"Expires: {rfc3339(midnight + SECURITY_TXT_FOR)}",
+        "Preferred-Languages: en, zh",
+    ]
+    if ours.public_url and ours.public_url.startswith("https://"):
+        lines.append(f"Canonical: {ours.public_url}{reverse('security_txt')}")
+        lines.append(f"Policy: {ours.public_url}{reverse('official')}#weaknesses")
+    return "\n".join([*lines, ""])
+
+
+def robots_txt() -> str:
+    return "\n".join(["User-agent: *", *(f"Disallow: {path}" for path in PRIVATE), ""])

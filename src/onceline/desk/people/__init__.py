@@ -1,0 +1,1 @@
+"""Humans who log in: accounts' people, their passwords, second factors, sessions and settings."""

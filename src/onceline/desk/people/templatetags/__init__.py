@@ -1,0 +1,1 @@
+"""Filters and tags of every template of the desk."""

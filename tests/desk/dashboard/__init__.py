@@ -1,0 +1,1 @@
+"""The dashboard: what a customer orders, watches and keeps."""

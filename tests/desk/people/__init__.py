@@ -1,0 +1,1 @@
+"""People: how they get in, what keeps others out, who belongs to an account, what is kept about them."""
