@@ -60,6 +60,7 @@ MAY_CONNECT = {
     ("outbound.py", "httpcore"): "the one client to other machines",
     ("outbound.py", "create_connection"): "as above, plainly",
     ("outbound.py", "connect_tcp"): "the method of that client which is ours, and the one below it",
+    ("relay.py", "httpcore"): "reaches a socket of our own in the file system, and nothing else",
     ("demo.py", "urllib.request"): "a customer's side of the story: calls the installation it shows",
     ("post.py", "smtplib"): "speaks SMTP over a connection that outbound opened",
 }

@@ -104,6 +104,12 @@ class Settings(BaseSettings):
         le=65535,
         description="Port on 127.0.0.1 where a worker shows its figures; none when unset.",
     )
+    desk_metrics_port: int | None = Field(
+        None,
+        ge=1,
+        le=65535,
+        description="Port on 127.0.0.1 where the process that makes pages shows its figures; none when unset.",
+    )
     smtp_url: str | None = Field(
         None,
         repr=False,

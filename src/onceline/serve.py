@@ -1,4 +1,4 @@
-"""Runs the doors: `up` serves everything from one process and a worker child, `edge`, `desk` and `work` one door each."""
+"""Runs the doors: `up` serves everything, with the pages and the workers as children; `edge`, `desk` and `work` one door each."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
-from contextlib import ExitStack, closing, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 
 import structlog
 import uvicorn
@@ -26,6 +26,7 @@ from onceline.doors import Doors, Whole
 from onceline.edge.app import create_app
 from onceline.edge.hub import SEND_S
 from onceline.edge.server import EdgeServer, EdgeSocket
+from onceline.relay import Relay, meeting
 from onceline.suppliers.intake import DirectIntake
 from onceline.wiring import database, open_context, open_post, prepare
 from onceline.workers.run import run_until, workers
@@ -34,34 +35,40 @@ _LOG = structlog.get_logger(__name__)
 _RESTART_S = 1.0
 _STOP_S = 20
 WORKER_CONNECTIONS = 12
-SWITCH_S = 0.0005
-"""How long one thread may keep the others from the interpreter: the loop and the command threads hand over often."""
 FRAME_BYTES = 4096
 """A client's one frame is its ticket."""
 
 
 def up(settings: Settings) -> None:
-    """Everything: the database if it is ours, the workers as a child, the edge here. Returns after SIGTERM."""
+    """Everything: the database if it is ours, the workers and the pages as children, the edge here. Returns after SIGTERM."""
     with database(settings) as conninfo:
         prepare(conninfo, settings, SystemClock())
         migrate_desk(conninfo, settings)
-        with _worker_child(settings):
-            _serve_edge(settings, conninfo, with_desk=True)
+        with (
+            meeting() as (path, listening),
+            _child(settings, "work"),
+            _child(settings, "desk", socket=listening.fileno()),
+        ):
+            _serve_edge(settings, conninfo, Relay(path))
 
 
 def edge(settings: Settings) -> None:
     with database(settings) as conninfo:
-        _serve_edge(settings, conninfo, with_desk=False)
+        _serve_edge(settings, conninfo, None)
 
 
-def desk(settings: Settings) -> None:
-    """The pages alone."""
+def desk(settings: Settings, *, parents_socket: int | None) -> None:
+    """The pages alone: at our own port, or for a parent that relays requests to this listening socket while it lives."""
+    if parents_socket is not None:
+        threading.Thread(target=_await_orphanhood, args=(_end_ourselves,), daemon=True).start()
     with (
         database(settings) as conninfo,
-        _open(settings, conninfo, "onceline-desk") as (db, context),
-        _desk_of(settings, db, context) as pages,
+        _open(settings, conninfo, "onceline-desk", size=settings.desk_threads) as (db, context),
+        _logging(settings) as log,
+        figures(settings.desk_metrics_port),
     ):
-        _run(uvicorn.Server(_configured(settings, pages)))
+        pages = Whole(desk_door.open_desk(DeskHouse(settings, db, context, log)))
+        _run(uvicorn.Server(_configured(settings, pages, parents_socket)))
 
 
 @contextmanager
@@ -87,7 +94,7 @@ def work(settings: Settings, *, with_parent: bool) -> None:
         # Not set here: the signal may come while this thread holds the event's own lock, for ever then.
         signal.signal(number, lambda *_: threading.Thread(target=stopping.set).start())
     if with_parent:
-        threading.Thread(target=_await_orphanhood, args=(stopping,), daemon=True).start()
+        threading.Thread(target=_await_orphanhood, args=(stopping.set,), daemon=True).start()
     clock = SystemClock()
     with (
         database(settings) as conninfo,
@@ -105,7 +112,7 @@ def work(settings: Settings, *, with_parent: bool) -> None:
 
 @contextmanager
 def figures(port: int | None) -> Iterator[None]:
-    """A worker has no door of its own: its metrics stand at a port of this machine, if one is named."""
+    """Figures of a process without `/metrics`: at a port of this machine, if one is named."""
     if port is None:
         yield
         return
@@ -118,31 +125,21 @@ def figures(port: int | None) -> Iterator[None]:
         thread.join()
 
 
-def _serve_edge(settings: Settings, conninfo: str, *, with_desk: bool) -> None:
-    sys.setswitchinterval(SWITCH_S)
-    with ExitStack() as stack:
-        db, context = stack.enter_context(_open(settings, conninfo, "onceline-edge"))
+def _serve_edge(settings: Settings, conninfo: str, pages: ASGIApp | None) -> None:
+    with _open(settings, conninfo, "onceline-edge") as (db, context):
         api = create_app(settings, db, context)
-        app: ASGIApp = api
-        if with_desk:
-            own = Database(conninfo, size=settings.desk_threads, name="onceline-desk")
-            pages = stack.enter_context(_desk_of(settings, stack.enter_context(own), context))
-            app = Doors(api, pages)
+        app = Doors(api, Whole(pages)) if pages else api
         _run(EdgeServer(_configured(settings, app), api.state.house.hub))
 
 
 @contextmanager
-def _open(settings: Settings, conninfo: str, name: str) -> Iterator[tuple[Database, Context]]:
-    with Database(conninfo, size=settings.pool_size, name=name) as db:
+def _open(
+    settings: Settings, conninfo: str, name: str, *, size: int | None = None
+) -> Iterator[tuple[Database, Context]]:
+    with Database(conninfo, size=size or settings.pool_size, name=name) as db:
         context = open_context(db, settings, SystemClock())
         with closing(context.vault):
             yield db, context
-
-
-@contextmanager
-def _desk_of(settings: Settings, db: Database, context: Context) -> Iterator[ASGIApp]:
-    with _logging(settings) as log:
-        yield Whole(desk_door.open_desk(DeskHouse(settings, db, context, log)))
 
 
 @contextmanager
@@ -151,11 +148,13 @@ def _logging(settings: Settings) -> Iterator[AccessLog]:
         yield log
 
 
-def _configured(settings: Settings, app: ASGIApp) -> uvicorn.Config:
+def _configured(settings: Settings, app: ASGIApp, parents_socket: int | None = None) -> uvicorn.Config:
+    trusted = settings.trusted_proxies if parents_socket is None else "*"
     return uvicorn.Config(
         app,
         host=settings.host,
         port=settings.port,
+        fd=parents_socket,
         loop="uvloop",
         http="httptools",
         ws=EdgeSocket,
@@ -166,8 +165,8 @@ def _configured(settings: Settings, app: ASGIApp) -> uvicorn.Config:
         access_log=False,
         log_config=None,
         server_header=False,
-        proxy_headers=bool(settings.trusted_proxies),
-        forwarded_allow_ips=settings.trusted_proxies or None,
+        proxy_headers=bool(trusted),
+        forwarded_allow_ips=trusted or None,
         timeout_graceful_shutdown=int(SEND_S),
         backlog=4096,
     )
@@ -181,10 +180,10 @@ def _run(server: uvicorn.Server) -> None:
 
 
 @contextmanager
-def _worker_child(settings: Settings) -> Iterator[None]:
-    """A worker process that is started again when it dies, and that ends with us however we end."""
+def _child(settings: Settings, door: str, *, socket: int | None = None) -> Iterator[None]:
+    """A process for one door, that is started again when it dies, and that ends with us however we end."""
     stopping = threading.Event()
-    child = _start_child(settings)
+    child = _start_child(settings, door, socket)
 
     def supervise() -> None:
         nonlocal child
@@ -193,10 +192,10 @@ def _worker_child(settings: Settings) -> Iterator[None]:
             if code is None:
                 stopping.wait(0.2)
                 continue
-            _LOG.warning("worker ended, starting it again", code=code)
+            _LOG.warning("child ended, starting it again", door=door, code=code)
             stopping.wait(_RESTART_S)
             if not stopping.is_set():
-                child = _start_child(settings)
+                child = _start_child(settings, door, socket)
 
     watch = threading.Thread(target=supervise, daemon=True)
     watch.start()
@@ -208,12 +207,14 @@ def _worker_child(settings: Settings) -> Iterator[None]:
         _stop(child)
 
 
-def _start_child(settings: Settings) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(
-        [sys.executable, "-m", "onceline", "work", "--with-parent"],
+def _start_child(settings: Settings, door: str, socket: int | None) -> subprocess.Popen[bytes]:
+    told = ["--with-parent"] if socket is None else ["--parents-socket", str(socket)]
+    return subprocess.Popen(  # noqa: S603  our own program, run by our own interpreter
+        [sys.executable, "-m", "onceline", door, *told],
         stdin=subprocess.PIPE,
         env=_environment(settings),
         start_new_session=True,  # Ctrl-C in a terminal is for us; we tell the child
+        pass_fds=() if socket is None else (socket,),
     )
 
 
@@ -234,8 +235,12 @@ def _stop(child: subprocess.Popen[bytes]) -> None:
         child.stdin.close()
 
 
-def _await_orphanhood(stopping: threading.Event) -> None:
+def _await_orphanhood(end: Callable[[], None]) -> None:
     """The parent holds the other end of our standard input and never writes: its end is the parent's end."""
     while os.read(sys.stdin.fileno(), 1):
         pass
-    stopping.set()
+    end()
+
+
+def _end_ourselves() -> None:
+    os.kill(os.getpid(), signal.SIGTERM)

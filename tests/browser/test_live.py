@@ -22,10 +22,11 @@ LONG = HOSTILE + "x" * (10_000 - len(HOSTILE))
 
 
 class Line:
-    """Sockets of a page go through here, and can be cut."""
+    """Sockets of a page go through here, and can be cut, or swallow what the server says."""
 
     def __init__(self, page: Page) -> None:
         self.is_cut = False
+        self.is_deaf = False
         self._open: list[WebSocketRoute] = []
         page.route_web_socket(re.compile("/live"), self._route)
 
@@ -42,7 +43,8 @@ class Line:
         if self.is_cut:
             socket.close()
             return
-        socket.connect_to_server()
+        server = socket.connect_to_server()
+        server.on_message(lambda frame: None if self.is_deaf else socket.send(frame))
         self._open.append(socket)
 
 
@@ -66,6 +68,22 @@ def test_a_code_comes_by_the_socket_and_by_polling_when_it_is_cut(
     desk.sent(someone, number, "Your Discord security code is 771204", "Discord")
     expect(desk.code(page, another)).to_have_text(re.compile("771 ?204"), timeout=desk.POLLED_MS)
     line.mend()
+    expect(page.locator("#connection")).to_have_attribute("data-state", "live", timeout=40_000)
+
+
+@pytest.mark.promise("D4")
+def test_a_line_that_falls_silent_is_noticed(profiles: Profiles, residents: Residents) -> None:
+    someone = residents.person()
+    page = profiles(someone.session).context.new_page()
+    line = Line(page)
+    page.goto(residents.house.base + "/test/")
+    desk.expect_live(page)
+    line.is_deaf = True
+    desk.expect_live(page, "polling")
+    order, number = desk.ordered(someone)
+    desk.sent(someone, number, "Telegram code: 48291")
+    expect(desk.code(page, order)).to_have_text(re.compile("48 ?291"), timeout=desk.POLLED_MS)
+    line.is_deaf = False
     expect(page.locator("#connection")).to_have_attribute("data-state", "live", timeout=40_000)
 
 

@@ -162,6 +162,12 @@ def test_an_idle_socket_hears_heartbeats_with_the_latest_seq(
     assert {"type": "heartbeat", "seq": seq + 1} in frames
 
 
+def test_a_client_asks_for_earlier_heartbeats(alice: Client) -> None:
+    with alice.live(heartbeat_s=2) as line:
+        seq = line.ready()["seq"]
+        assert line.next() == {"type": "heartbeat", "seq": seq}
+
+
 def test_a_heartbeat_carries_what_the_database_has_not_what_the_socket_sent(
     town: Town, alice: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -337,6 +343,8 @@ def test_a_ticket_ends_with_its_key(alice: Client) -> None:
         '{"type":"auth","ticket":"x","after":1.5}', '{"type":"auth","ticket":"x","after":true}',
         '{"type":"auth","ticket":"x","after":1e400}', '{"type":"auth","ticket":"x","after":99999999999999999999}',
         '{"type":"auth","ticket":"x","epoch":1}', '{"type":"auth","ticket":"x","more":1}',
+        '{"type":"auth","ticket":"x","heartbeat_s":1}', '{"type":"auth","ticket":"x","heartbeat_s":26}',
+        '{"type":"auth","ticket":"x","heartbeat_s":2.5}', '{"type":"auth","ticket":"x","heartbeat_s":true}',
         '{"type":"auth","ticket":"\\ud800"}', '{"type":"auth","type":"auth","ticket":"x"}',
     ],
 )  # fmt: skip

@@ -80,6 +80,32 @@ def test_a_worker_that_dies_is_started_again(house: House) -> None:
     assert _wait_for_state(alice, order["id"], "expired", seconds=15)
 
 
+def test_pages_that_die_come_back_and_codes_do_not_wait_for_them(house: House) -> None:
+    house.up()
+    alice = house.open_account("alice")
+    (pages,) = _children_of(house, "desk --parents-socket")
+    subprocess.run(["kill", "-9", str(pages)], check=True)
+    order = alice.order()
+    assert alice.sms(order["number"], "Telegram code: 48291").status_code == 202
+    deadline = time.monotonic() + 5
+    while alice.get(f"orders/{order['id']}").json()["code"] != "48291":
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    assert httpx.get(house.base, timeout=30).status_code == 200
+    assert _children_of(house, "desk --parents-socket") != [pages]
+
+
+def test_no_child_outlives_a_server_that_is_killed(house: House) -> None:
+    house.up()
+    left = _children_of(house, "onceline")
+    assert len(left) == 2
+    house.kill()
+    deadline = time.monotonic() + 30
+    while any(_lives(pid) for pid in left):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
 def test_an_order_that_ended_while_the_server_was_down_is_released_within_five_seconds(house: House) -> None:
     house.up(activation_window_s=2)
     alice = house.open_account("alice")

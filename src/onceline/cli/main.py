@@ -80,11 +80,11 @@ def edge() -> None:
 
 
 @app.command()
-def desk() -> None:
+def desk(parents_socket: Annotated[int | None, typer.Option(hidden=True)] = None) -> None:
     """Serve the pages alone."""
     from onceline import serve  # noqa: PLC0415 - its imports take longer than most commands
 
-    serve.desk(settings())
+    serve.desk(settings(), parents_socket=parents_socket)
 
 
 @app.command()

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from datetime import datetime
 from decimal import Decimal
+from functools import lru_cache
 
 from django.utils import formats, timezone
+from django.utils.translation import get_language, ngettext
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
 
 from onceline.core.money import MICROS
 from onceline.desk.house import house
@@ -15,9 +16,15 @@ from onceline.desk.house import house
 
 def money(micros: int) -> str:
     """With its currency and two to six places, in the places of the language: `USD 1,234.50`."""
+    return _money(micros, house().context.installation.currency, get_language())
+
+
+@lru_cache(maxsize=4096)
+def _money(micros: int, currency: str, _language: str | None) -> str:
+    """A page has dozens of prices, and few different ones."""
     amount = Decimal(micros) / MICROS
     places = max(2, -int(amount.normalize().as_tuple().exponent) if amount else 2)
-    return f"{house().context.installation.currency}\u00a0{formats.number_format(amount, places)}"
+    return f"{currency}\u00a0{formats.number_format(amount, places)}"
 
 
 def amount(text: str) -> str:

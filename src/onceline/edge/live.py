@@ -1,6 +1,6 @@
 """The live socket: a ticket in the first frame, then every event of the side from a cursor on, in order, none skipped.
 
-    client  {"type": "auth", "ticket", "after"?, "epoch"?}
+    client  {"type": "auth", "ticket", "after"?, "epoch"?, "heartbeat_s"?}
     server  {"type": "ready", "epoch", "seq"}      seq: where the stream stands
             {"type": "event", "seq", "id", "event"}  in order, each once
             {"type": "heartbeat", "seq"}           a seq above your last one means a gap: reconnect with `after`
@@ -24,13 +24,14 @@ from onceline.core.errors import KeyRefused, LimitExceeded, OncelineError, Resta
 from onceline.core.outbox.store import Horizon
 from onceline.edge import problems
 from onceline.edge.body import parse
-from onceline.edge.follow import Batch, Cursor, Follower, Heartbeat, Step
+from onceline.edge.follow import HEARTBEAT_S, Batch, Cursor, Follower, Heartbeat, Step
 from onceline.edge.house import House, house_of
 from onceline.edge.hub import Watch
 from onceline.edge.problems import BadRequest
 from onceline.edge.reading import written
 
 FIRST_FRAME_S = 5.0
+LEAST_HEARTBEAT_S = 2
 CLOSE_S = 1.0
 
 NOT_ALLOWED, BAD_FRAME, TOO_SLOW, TOO_MANY, TRY_LATER, RESTARTING = 4401, 4400, 4408, 4429, 1013, 1012
@@ -51,6 +52,7 @@ class _Opening(NamedTuple):
     grant: Grant
     horizon: Horizon
     cursor: Cursor
+    beat_s: float | None
 
 
 async def live(socket: WebSocket) -> None:
@@ -97,7 +99,7 @@ async def _open(socket: WebSocket, house: House) -> _Opening:
 
     grant, horizon = await house.opening.ask(frame["ticket"])
     cursor = Cursor(horizon.seq, horizon.epoch) if after is None else Cursor(after, epoch)
-    return _Opening(grant, horizon, cursor)
+    return _Opening(grant, horizon, cursor, frame.get("heartbeat_s"))
 
 
 async def _first_frame(socket: WebSocket) -> dict[str, Any]:
@@ -109,7 +111,10 @@ async def _first_frame(socket: WebSocket) -> dict[str, Any]:
     except BadRequest as error:
         raise _Closed(BAD_FRAME, "the first frame is not JSON text") from error
     if not _is_auth(frame):
-        raise _Closed(BAD_FRAME, 'the first frame must be {"type":"auth","ticket":…,"after"?:…,"epoch"?:…}')
+        raise _Closed(
+            BAD_FRAME,
+            'the first frame must be {"type":"auth","ticket":…,"after"?:…,"epoch"?:…,"heartbeat_s"?:2–25}',
+        )
     return frame  # type: ignore[no-any-return]  # _is_auth looked at its shape
 
 
@@ -124,16 +129,21 @@ async def _receive(socket: WebSocket) -> str:
 def _is_auth(frame: Any) -> bool:
     if not isinstance(frame, dict) or frame.get("type") != "auth" or not isinstance(frame.get("ticket"), str):
         return False
-    after, epoch = frame.get("after"), frame.get("epoch")
-    known = frame.keys() <= {"type", "ticket", "after", "epoch"}
-    return known and (after is None or (type(after) is int and after >= 0)) and isinstance(epoch, str | None)
+    after, epoch, beat_s = frame.get("after"), frame.get("epoch"), frame.get("heartbeat_s")
+    known = frame.keys() <= {"type", "ticket", "after", "epoch", "heartbeat_s"}
+    return (
+        known
+        and (after is None or (type(after) is int and after >= 0))
+        and isinstance(epoch, str | None)
+        and (beat_s is None or (type(beat_s) is int and LEAST_HEARTBEAT_S <= beat_s <= HEARTBEAT_S))
+    )
 
 
 async def _serve(socket: WebSocket, house: House, opening: _Opening, watch: Watch) -> NoReturn:
     """Until the watch ends: by its key, by the process, or by what its client says or does."""
     seq, epoch = opening.horizon
     await _send(socket, watch, written({"type": "ready", "epoch": epoch, "seq": seq}))
-    follower = Follower(house, watch, opening.grant.side, opening.cursor)
+    follower = Follower(house, watch, opening.grant.side, opening.cursor, beat_s=opening.beat_s)
     heard = asyncio.ensure_future(socket.receive())
     heard.add_done_callback(lambda done: _end_by(watch, done))
     try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
+from functools import cache, lru_cache
 from typing import Any
 
 from django import template
@@ -28,6 +29,7 @@ TILES = 12
 
 
 @register.simple_tag
+@cache
 def icon(name: str, label: str = "") -> SafeString:
     """A drawing of the sprite; with a label it speaks, without one it is silent."""
     source = static("desk/icons.svg")
@@ -38,11 +40,16 @@ def icon(name: str, label: str = "") -> SafeString:
     return format_html('<svg class="icon" aria-hidden="true"><use href="{}#{}"></use></svg>', source, name)
 
 
-@register.inclusion_tag("desk/tile.html")
-def tile(slug: str, name: str) -> dict[str, Any]:
+@register.simple_tag
+@lru_cache(maxsize=4096)
+def tile(slug: str, name: str) -> SafeString:
     """The first letters of a service on a colour that is always its own."""
     letters = "".join(word[0] for word in name.split()[:2] if word[0].isalnum()) or name[:1]
-    return {"letters": letters[:2].upper(), "hue": sum(slug.encode()) % TILES}
+    return format_html(
+        '<span class="tile tile-{}" aria-hidden="true">{}</span>',
+        sum(slug.encode()) % TILES,
+        letters[:2].upper(),
+    )
 
 
 @register.filter

@@ -3,7 +3,7 @@
 // The pages work without this. It puts only HTML of our own server into the document, and what the socket says it reads for
 // ids alone. It remembers nothing beyond the page: two tabs know nothing of each other.
 
-const POLL_MS = 4000, SILENCE_MS = 60000, GATHER_MS = 30, GAP_MS = 400, CALM_MS = 1000, HIDDEN_MS = 2000, LEAVE_MS = 10000, MANY = 2, SOON_S = 120, DAYS_S = 172800, DRAIN_MS = 2500;
+const POLL_MS = 4000, BEAT_S = 2, SILENCE_MS = 4500, OPENING_MS = 15000, GATHER_MS = 30, GAP_MS = 400, CALM_MS = 1000, HIDDEN_MS = 2000, LEAVE_MS = 10000, MANY = 2, SOON_S = 120, DAYS_S = 172800, DRAIN_MS = 2500;
 const NOT_ALLOWED = 4401, RESTARTING = 1012, TOO_MANY = 4429;
 
 const byId = (id) => document.getElementById(id);
@@ -212,8 +212,14 @@ function stop() {
   clearTimeout(retry);
   clearTimeout(silence);
   polling = 0;
-  socket?.close();
+  drop();
+}
+
+function drop() {
+  const old = socket;
   socket = null;
+  if (old?.readyState === WebSocket.CONNECTING) old.onopen = () => old.close(); // earlier, browsers call it an error
+  else old?.close();
 }
 
 let isPolling = false;
@@ -240,10 +246,10 @@ async function connect() {
     if (stopped) return;
     const opened = new WebSocket(`${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/api/v1/live`);
     socket = opened;
-    opened.onopen = () => opened.send(JSON.stringify(cursor === null ? { type: "auth", ticket } : { type: "auth", ticket, after: cursor, epoch }));
+    opened.onopen = () => opened.send(JSON.stringify({ type: "auth", ticket, heartbeat_s: BEAT_S, ...(cursor === null ? {} : { after: cursor, epoch }) }));
     opened.onmessage = (message) => opened === socket && read(JSON.parse(message.data));
     opened.onclose = (end) => opened === socket && cut(end.code, end.reason);
-    hearken();
+    hearken(OPENING_MS);
   } catch {
     cut(0, "");
   }
@@ -273,15 +279,13 @@ function read(frame) {
   }
 }
 
-function hearken() { // a socket that says nothing for two heartbeats is none
+function hearken(wait = SILENCE_MS) { // a socket that says nothing for two heartbeats is none
   clearTimeout(silence);
-  silence = setTimeout(again, SILENCE_MS);
+  silence = setTimeout(again, wait);
 }
 
 function again() {
-  const old = socket;
-  socket = null;
-  old?.close();
+  drop();
   cut(0, "");
 }
 
