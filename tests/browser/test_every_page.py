@@ -16,6 +16,10 @@ from tests.browser.residents import Residents
 _OVERFLOW = """() => document.documentElement.scrollWidth <= innerWidth ? [] : ["is too wide: " +
     [...document.querySelectorAll("body *")].filter(one => one.getBoundingClientRect().right > innerWidth + 1)
         .slice(0, 3).map(one => `${one.tagName}.${one.className}`).join(" ")]"""
+_CUT_OFF = """() => [...document.querySelectorAll(":is(.card, .order-card, .offer) :is(.button, .icon-button, input, select)")]
+    .filter(one => one.offsetParent && !one.closest(".table-wrap")
+        && one.getBoundingClientRect().right > one.closest(".card, .order-card, .offer").getBoundingClientRect().right + 1)
+    .slice(0, 3).map(one => `cuts off ${one.innerText || one.name}`)"""
 SIZES = [(1280, 800), (360, 740)]
 UNREACHED = {
     "account_confirm_email": "its key comes by mail",
@@ -108,8 +112,8 @@ def test_another_persons_addresses_are_not_found(residents: Residents, hers: Cra
 
 
 def _wide(tab: Tab) -> list[str]:
-    """What sticks out to the side, so that a phone would have to scroll."""
-    found: list[str] = tab.evaluate(_OVERFLOW)
+    """What sticks out to the side, so that a phone would have to scroll, or could not reach it."""
+    found: list[str] = tab.evaluate(_OVERFLOW) + tab.evaluate(_CUT_OFF)
     return found
 
 

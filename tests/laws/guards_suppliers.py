@@ -31,6 +31,7 @@ _SELFTESTS = "core/selftests/commands.py"
 _SELFTESTS_SQL = "core/selftests/queries.sql"
 
 INGEST = "tests/suppliers/test_ingest.py::"
+INLETS = "tests/edge/test_inlets.py::"
 ADOPTION = "tests/core/orders/test_adoption.py::"
 EARLY = "tests/core/orders/test_early_parts.py::"
 ORDER_MESSAGES = "tests/core/orders/test_messages.py::"
@@ -115,6 +116,10 @@ _DOOR_GUARDS = (
     _g("a disabled supplier's messages are taken", _INLETS,
        "if not entry.enabled or entry", "if entry",
        INGEST + "test_a_supplier_that_is_not_there_is_not_found_and_a_disabled_one_comes_again"),
+    _g("a known supplier waits for a slow reading", _INLETS,
+       "if self._is_due(FRESH_S) and not (name in self._found and self._reading.locked()):",
+       "if self._is_due(FRESH_S):",
+       INLETS + "test_a_supplier_that_is_known_waits_for_no_reading"),
     _g("an alert holds a number that is not ours", _INTAKE,
        'return _number(number)[:5] + "…"', "return _number(number)",
        INGEST + "test_a_number_that_is_not_ours_is_kept_apart_and_staff_are_told_without_it"),

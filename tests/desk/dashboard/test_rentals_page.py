@@ -85,14 +85,17 @@ def test_an_activation_cannot_be_extended(pages: Pages) -> None:
     assert alice.get(path(order, "extend")).status_code == 404
 
 
-def test_a_rental_is_let_to_extend_itself_and_stopped(pages: Pages) -> None:
+def test_a_rental_is_let_to_extend_itself_for_a_price_that_is_said_and_stopped(pages: Pages) -> None:
     alice = pages.visitor()
     order = rented(pages, alice)
-    assert "Extend automatically" in buttons(card(alice, order))
-    answer = read(alice.post(path(order, "auto-extend"), {"on": "1"}, **HTMX))
-    assert "Stop extending automatically" in answer.words
+    words = read(alice.get(path(order, "extend"))).words
+    assert "4 hours more for USD 1.00 at most, each time shortly before it ends" in words
+    alice.post(path(order, "auto-extend"), {"on": "1"})
     assert pages.shop.view(order)["auto_extend"] is True
-    alice.post(path(order, "auto-extend"), {"on": "0"})
+    assert "Extend automatically" not in read(alice.get(path(order, "extend"))).words
+    assert "Stop extending automatically" in buttons(card(alice, order))
+    answer = read(alice.post(path(order, "auto-extend"), {"on": "0"}, **HTMX))
+    assert "Stop extending automatically" not in answer.words
     assert pages.shop.view(order)["auto_extend"] is False
 
 

@@ -101,9 +101,12 @@ def extend(request: Desked, order_id: int) -> HttpResponse:
     with house().db.statement() as tx:
         durations = catalog.rental_durations(tx, request.acting.mode)
         prices = store.extension_prices(tx, order_id, durations)
+        ordered_s = commands.ordered_s(store.order(tx, order_id))
+    each_time = {"duration_s": ordered_s, "price": prices[ordered_s]} if ordered_s in prices else None
     context = {
         "card": found,
         "prices": prices,
+        "each_time": each_time,
         "key": cards.new_key(),
         "refusal": refusal,
         "acting": request.acting,
