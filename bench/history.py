@@ -20,7 +20,7 @@ from onceline.config import Settings
 from onceline.core.access import commands as access
 from onceline.core.clock import SystemClock
 from onceline.core.db import Database
-from onceline.core.ledger import store as ledger
+from onceline.core.deposits import commands as deposits
 from onceline.core.orders.commands import Asking, OrderRequest, Placed, place_each
 from onceline.core.orders.context import Context
 from onceline.core.orders.view import OfSide, views_of
@@ -69,7 +69,7 @@ def _open(stack: ExitStack, conninfo: str, settings: Settings, orders: int) -> P
     with db.transaction() as tx:
         account = access.open_account(tx, context.vault, "buyer", now)
         side = access.side_of(tx, account, "test")
-        ledger.deposit(tx, side, 10**12, "sandbox", now)
+        deposits.give(tx, side, 10**12, "sandbox", now)
         stock.add(tx, stock.PLAIN, "GB", 20_000, now)
     _fill(db.conninfo, side, orders)
     with db.transaction() as tx:

@@ -18,9 +18,8 @@ from pathlib import Path
 from onceline import embedded
 from onceline.config import Settings
 from onceline.core.access import commands as access
-from onceline.core.ledger import store as ledger
+from onceline.core.deposits import commands as deposits
 from onceline.core.ledger.model import SANDBOX
-from onceline.core.outbox.store import Draft, append
 from onceline.embedded_postgres import binaries
 from onceline.wiring import installation
 
@@ -68,8 +67,7 @@ class House:
                 side = access.side_of(
                     tx, access.open_account(tx, context.vault, f"one of many {one}", now), "test"
                 )
-                seq = ledger.deposit(tx, side, 10**12, SANDBOX, now)
-                append(tx, side, seq, [Draft("deposit.credited")], now)
+                deposits.give(tx, side, 10**12, SANDBOX, now)
                 _, key = access.create_key(
                     tx, side=side, mode="test", kind="api", name="", scopes=(), expires_at=None, now=now
                 )

@@ -21,11 +21,10 @@ from bench.rows import Row
 from onceline.accesslog import AccessLog
 from onceline.config import Settings
 from onceline.core.access import commands as access
-from onceline.core.ledger import store as ledger
+from onceline.core.deposits import commands as deposits
 from onceline.core.ledger.model import SANDBOX
 from onceline.core.orders import commands
 from onceline.core.orders.commands import OrderRequest
-from onceline.core.outbox.store import Draft, append
 from onceline.desk import door
 from onceline.desk.house import House as Desk
 from onceline.wiring import installation
@@ -91,8 +90,7 @@ def _person(served: House) -> str:
         session, account = _session()
         with db.transaction() as tx:
             side = access.side_of(tx, account, "test")
-            seq = ledger.deposit(tx, side, 10**12, SANDBOX, context.clock.now())
-            append(tx, side, seq, [Draft("deposit.credited")], context.clock.now())
+            deposits.give(tx, side, 10**12, SANDBOX, context.clock.now())
         for one in range(OVER + LIVE):
             with db.transaction() as tx:
                 wanted = [OrderRequest("telegram", "GB")]

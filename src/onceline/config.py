@@ -5,12 +5,16 @@ docs/reference/settings.md describes each; a test holds the two together.
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 from typing import Literal
 
 from pydantic import Field, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from onceline.core.deposits.limits import Limits
+from onceline.core.errors import InvalidInput
+from onceline.core.money import parse_amount
 from onceline.core.orders.model import Terms
 from onceline.mail_server import MailServer, Sender, parse_sender, parse_server
 
@@ -64,6 +68,11 @@ class Settings(BaseSettings):
     currency: str = Field(
         "USD", pattern=r"^[A-Z]{3}$", description="The books' currency; fixed at the first start."
     )
+    cash_per_day: str = Field(
+        "1000",
+        description="Cash that one member of staff may record, and may approve, within 24 hours; decimal text, in the "
+        "books' currency.",
+    )
     pool_size: int = Field(12, ge=2, le=100, description="Connections and command threads of one process.")
     activation_window_s: int = Field(
         1200, ge=1, le=86400, description="How long an activation waits for its code."
@@ -94,6 +103,19 @@ class Settings(BaseSettings):
     live_orders: int = Field(200, ge=1, description="Live orders that one side of an account may have.")
     requests_per_s: int = Field(50, ge=1, description="Requests a second that one key may send, averaged.")
     request_burst: int = Field(200, ge=1, description="Requests that one key may send at once.")
+    new_account_days: int = Field(
+        30, ge=0, le=366, description="Days for which an account counts as new; its limits are lower."
+    )
+    new_account_deposits: int = Field(
+        10, ge=1, le=1000, description="Deposits that a new account may begin within a day."
+    )
+    new_account_deposited: str = Field(
+        "200", description="What a new account may pay in within a day; decimal text, in the books' currency."
+    )
+    refund_approval_above: str = Field(
+        "100",
+        description="Refunds of deposits above it need two persons of the staff; decimal text, in the books' currency.",
+    )
     access_log_days: int = Field(7, ge=1, le=7, description="Days that access logs are kept (promise P1).")
     metrics_token: str | None = Field(
         None, description="Bearer token that /metrics asks for; open when unset."
@@ -162,6 +184,15 @@ class Settings(BaseSettings):
             raise ValueError("set it along with ONCELINE_SMTP_URL")
         return text
 
+    @field_validator("new_account_deposited", "refund_approval_above", "cash_per_day")
+    @classmethod
+    def _amount(cls, text: str) -> str:
+        try:
+            parse_amount(text)
+        except InvalidInput as wrong:
+            raise ValueError(wrong.detail) from None
+        return text
+
     @field_validator("operator_contact")
     @classmethod
     def _operator_contact(cls, text: str) -> str:
@@ -190,6 +221,20 @@ class Settings(BaseSettings):
     @property
     def logs(self) -> Path:
         return self.data_dir / "logs"
+
+    @property
+    def deposit_limits(self) -> Limits:
+        return Limits(
+            new_for=timedelta(days=self.new_account_days),
+            begun=self.new_account_deposits,
+            credited=parse_amount(self.new_account_deposited),
+            approval_above=parse_amount(self.refund_approval_above),
+        )
+
+    @property
+    def cash_limit(self) -> int:
+        """Micro-units."""
+        return parse_amount(self.cash_per_day)
 
     @property
     def terms(self) -> Terms:

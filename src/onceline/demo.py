@@ -27,10 +27,9 @@ from websockets.sync.client import ClientConnection, connect
 from onceline.config import Settings
 from onceline.core.access import commands as access
 from onceline.core.clock import SystemClock
-from onceline.core.ledger import store as ledger
+from onceline.core.deposits import commands as deposits
 from onceline.core.ledger.model import SANDBOX
 from onceline.core.money import MICROS
-from onceline.core.outbox.store import Draft, append
 from onceline.demo_webhook import Receiver
 from onceline.serve import opened_desk
 from onceline.wiring import installation
@@ -158,8 +157,7 @@ def _open_account(settings: Settings) -> tuple[str, str]:
         now = context.clock.now()
         account = access.open_account(tx, context.vault, "demo", now)
         side = access.side_of(tx, account, "test")
-        seq = ledger.deposit(tx, side, _BALANCE, SANDBOX, now)
-        append(tx, side, seq, [Draft("deposit.credited")], now)
+        deposits.give(tx, side, _BALANCE, SANDBOX, now)
         _, key = access.create_key(
             tx, side=side, mode="test", kind="api", name="demo", scopes=(), expires_at=None, now=now
         )

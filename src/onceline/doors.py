@@ -6,7 +6,7 @@ import asyncio
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-EDGE = frozenset({"api", "in", "agent", "healthz", "readyz", "metrics"})
+EDGE = frozenset({"api", "in", "pay", "agent", "healthz", "readyz", "metrics"})
 """First segments of the edge's paths; a test compares them with its routes."""
 MOST_BYTES = 256 * 1024
 BODY_S = 20

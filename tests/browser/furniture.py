@@ -17,6 +17,8 @@ from onceline.core.webhooks import commands as webhooks
 from onceline.core.webhooks.commands import Wanted
 from onceline.core.webhooks.store import Owner
 from onceline.desk.people.models import Invitation, Person
+from onceline.payments.sandbox.paying import pay
+from onceline.payments.till import Till
 from onceline.suppliers.sandbox import stock
 from tests.browser.residents import DAYS
 from tests.desk.visitors import Pages
@@ -73,6 +75,7 @@ def furnish(pages: Pages, hooks: list[str]) -> None:
     _live(shop, her)
     _go_to(shop, present)
     _papers(shop, her)
+    _pay_in(shop, her)
 
 
 def _open_shop(shop: Shop) -> None:
@@ -158,6 +161,18 @@ def _papers(shop: Shop, her: Customer) -> None:
     for kind, form in (("orders", "csv"), ("statement", "json")):
         with shop.db.transaction() as tx:
             exports.ask(tx, _grant(shop, her), Request(kind, form), now)
+
+
+def _pay_in(shop: Shop, her: Customer) -> None:
+    """A deposit that waits to be paid, and one that can go back."""
+    till = Till(shop.db, shop.context, None)
+    _, paid = (
+        till.begin(her.side, "sandbox", 25 * MICROS, key, "https://otp.example.com/").deposit.id
+        for key in ("waits", "paid")
+    )
+    with shop.db.transaction() as tx:
+        pay(tx, her.side, paid, "paid", shop.clock.now())
+    till.ask(paid)
 
 
 def _grant(shop: Shop, her: Customer) -> Grant:

@@ -34,6 +34,7 @@ UNREACHED = {
     "mfa_edit_webauthn": "only with a passkey",
     "card": "its address is put together by the script",
     "export_row": "only while an export is made",
+    "deposit_back": "a processor sends whoever paid there",
 }
 """Routes with a part that no page of Alice's leads to, each with its reason."""
 

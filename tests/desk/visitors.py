@@ -10,9 +10,8 @@ from allauth.account.models import EmailAddress
 from django.test import Client
 
 from onceline.core.access import commands as access
-from onceline.core.ledger import store as ledger
+from onceline.core.deposits import commands as deposits
 from onceline.core.money import MICROS
-from onceline.core.outbox.store import Draft, append
 from onceline.desk.house import House
 from onceline.desk.people.models import Person, Role
 from onceline.desk.people.signals import ensure_account
@@ -68,13 +67,7 @@ class Pages:
         with self.shop.db.transaction() as tx:
             side, now = access.side_of(tx, person.account, mode), self.shop.clock.now()
             if amount:
-                append(
-                    tx,
-                    side,
-                    ledger.deposit(tx, side, amount, "sandbox", now),
-                    [Draft("deposit.credited")],
-                    now,
-                )
+                deposits.give(tx, side, amount, "sandbox", now)
 
     def visitor(self, person: Person | None = None, **rest: Any) -> Visitor:
         """Logged in."""

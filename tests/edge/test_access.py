@@ -15,6 +15,7 @@ from tests.personas import ALICE
 NO_KEY = "key_aaaaaaaaaaaaaaaa"
 NO_WEBHOOK = "we_aaaaaaaaaaaaaaaa"
 NO_EXPORT = "exp_aaaaaaaaaaaaaaaa"
+NO_DEPOSIT = "dep_aaaaaaaaaaaaaaaa"
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,7 @@ class Route:
 
 
 ORDER = {"service": "telegram", "country": "GB"}
+DEPOSIT = {"method": "sandbox", "amount": "10.00", "return_url": "https://shop.example/"}
 ROUTES = {
     ("GET", "/catalog/countries"): Route("orders:read"),
     ("GET", "/catalog/services"): Route("orders:read"),
@@ -45,6 +47,7 @@ ROUTES = {
     ("GET", "/messages"): Route("orders:read"),
     ("GET", "/balance"): Route("balance:read"),
     ("GET", "/statement"): Route("balance:read"),
+    ("GET", "/statement/months/{month}"): Route("balance:read"),
     ("GET", "/events"): Route("events:read"),
     ("GET", "/stream"): Route("events:read"),
     ("POST", "/socket-tickets"): Route("events:read"),
@@ -76,6 +79,13 @@ ROUTES = {
     ("GET", "/webhooks/{webhook_id}/deliveries"): Route("webhooks:manage"),
     ("GET", "/webhooks/{webhook_id}/deliveries/{event}"): Route("webhooks:manage"),
     ("POST", "/webhooks/{webhook_id}/deliveries/{event}/replay"): Route("webhooks:manage"),
+    ("GET", "/deposits/methods"): Route("balance:read"),
+    ("GET", "/deposits"): Route("balance:read"),
+    ("POST", "/deposits"): Route("deposits:write", DEPOSIT),
+    ("GET", "/deposits/{deposit_id}"): Route("balance:read"),
+    ("POST", "/deposits/{deposit_id}/refund"): Route("deposits:write"),
+    ("POST", "/test/deposits/{deposit_id}/pay"): Route("deposits:write", {}),
+    ("POST", "/vouchers/redeem"): Route("deposits:write", {"code": "00000000000000000000"}),
     ("POST", "/test/messages"): Route(
         "test:messages", {"number": "+447700900999", "sender": "X", "text": "Hello"}
     ),
@@ -108,7 +118,13 @@ def ask(
     route = ROUTES[method, path]
     rest = {} if route.body is None else {"json": route.body}
     place = path.format(
-        order_id=order_id, key_id=key_id, export_id=NO_EXPORT, webhook_id=webhook_id, event=event
+        order_id=order_id,
+        key_id=key_id,
+        export_id=NO_EXPORT,
+        webhook_id=webhook_id,
+        event=event,
+        deposit_id=NO_DEPOSIT,
+        month="2026-03",
     )
     headers = {"Idempotency-Key": f"matrix-{method}-{order_id}"} if method == "POST" else {}
     return client.send(method, place, headers=headers, params=route.query, **rest)

@@ -10,7 +10,8 @@ from tests.edge.door import Client, Town
 def test_the_balance_says_what_can_be_spent_and_what_waits(alice: Client) -> None:
     alice.order()
     assert alice.json("/balance") == {
-        "available": "99.7500", "held": "0.2500", "currency": "USD", "mode": "test",
+        "available": "99.7500", "held": "0.2500", "refund_pending": "0.0000", "disputed": "0.0000", "debt": "0.0000",
+        "currency": "USD", "mode": "test",
     }  # fmt: skip
 
 

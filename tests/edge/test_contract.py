@@ -78,7 +78,7 @@ def test_every_post_that_moves_money_demands_an_idempotency_key(document: dict[s
         for one in operation.get("parameters", [])
         if one["name"] == "Idempotency-Key" and one["required"]
     }
-    assert demanding == {"/orders", "/orders/batch", "/orders/{order_id}/extend"}
+    assert demanding == {"/orders", "/orders/batch", "/orders/{order_id}/extend", "/deposits"}
 
 
 def test_answers_are_what_the_document_says(alice: Client, document: dict[str, Any]) -> None:

@@ -18,6 +18,7 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
+from onceline.core.money import MICROS
 from tests.edge.door import API, Client, Town
 from tests.edge.test_access import ENDLESS, ROUTES
 from tests.personas import ALICE
@@ -43,7 +44,8 @@ QUIET = settings(
 def door(town: Town) -> Iterator[tuple[Any, Client]]:
     """The document of a server without rates, and a customer of it."""
     with town.another(limits="off") as url:
-        yield schemathesis.openapi.from_url(f"{url}{API}/openapi.json"), town.customer(ALICE).at(url)
+        customer = town.customer(ALICE, balance=1000 * MICROS)  # every route costs her two rentals
+        yield schemathesis.openapi.from_url(f"{url}{API}/openapi.json"), customer.at(url)
 
 
 @pytest.mark.parametrize(

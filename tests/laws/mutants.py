@@ -18,6 +18,7 @@ from tests.laws.guards_notices import NOTICES
 from tests.laws.guards_orders import ORDERS
 from tests.laws.guards_people import PEOPLE
 from tests.laws.guards_suppliers import SUPPLIERS
+from tests.laws.guards_vouchers import VOUCHERS
 from tests.laws.guards_webhooks import WEBHOOKS
 from tests.laws.mutant import Mutant, bench
 
@@ -31,6 +32,7 @@ MUTANTS: tuple[Mutant, ...] = (
     *SUPPLIERS,
     *ACCESS,
     *PEOPLE,
+    *VOUCHERS,
 )
 FASTEST = ("a message past the grace is shown", "a message after the end counts as in time")
 """Judged in every run of the tests: theirs need no database."""

@@ -13,18 +13,17 @@ import psycopg
 import typer
 
 from onceline.agent.cli import app as agent_app
-from onceline.cli import catalog, hubs, inventory, people, suppliers
+from onceline.cli import books, cash, catalog, hubs, inventory, payments, people, suppliers, vouchers
 from onceline.cli.terminal import AsJson, fail, say, settings
 from onceline.core.access import commands as access
 from onceline.core.clock import SystemClock
 from onceline.core.db import Database, Transaction
+from onceline.core.deposits import commands as deposits
 from onceline.core.errors import OncelineError
-from onceline.core.ledger import store as ledger
 from onceline.core.ledger.model import SANDBOX
 from onceline.core.money import format_amount, parse_amount
 from onceline.core.notices import commands as notices
 from onceline.core.outbox import store as outbox
-from onceline.core.outbox.store import Draft, append
 from onceline.core.proofs.checks import prove as prove_books
 from onceline.core.schema import SchemaRefused
 from onceline.core.vault import KeyStoreRefused
@@ -50,7 +49,13 @@ app.add_typer(keystore_app, name="keystore")
 app.add_typer(agent_app, name="agent")
 app.add_typer(hubs.hubs_app, name="hubs")
 app.add_typer(people.app, name="people")
+app.add_typer(vouchers.app, name="vouchers")
+app.add_typer(cash.app, name="cash")
 app.add_typer(suppliers.app, name="suppliers")
+app.add_typer(payments.app, name="payments")
+app.add_typer(payments.refunds_app, name="refunds")
+payments.app.command("resume")(books.resume_refunds)
+app.command("books")(books.books)
 app.add_typer(catalog.pools_app, name="pools")
 app.add_typer(catalog.prices_app, name="prices")
 app.add_typer(inventory.app, name="numbers")
@@ -134,8 +139,7 @@ def open_account(
         side = access.side_of(tx, account, "test")
         amount = parse_amount(test_balance)
         if amount:
-            seq = ledger.deposit(tx, side, amount, SANDBOX, now)
-            append(tx, side, seq, [Draft("deposit.credited")], now)
+            deposits.give(tx, side, amount, SANDBOX, now)
         key = _new_key(tx, side, "test", "api", "first key", now=now)
     say({"account": account, "api_key": key}, as_json, f"account {account}\ntest key {key}")
 

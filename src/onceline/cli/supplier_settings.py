@@ -1,13 +1,16 @@
-"""Settings of suppliers between the command line and the model of their kind: described, read, refused with what would be right."""
+"""Settings and secrets of suppliers and processors between the command line and the model of their kind: described, read,
+refused with what would be right."""
 
 from __future__ import annotations
 
+import getpass
 import json
+import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, Protocol
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from onceline.cli.terminal import fail
 from onceline.suppliers.base import Kind
@@ -15,6 +18,19 @@ from onceline.suppliers.registry import KINDS
 
 LARGEST_FILE = 1 << 20
 MOST_FAULTS = 10
+
+
+class Settable(Protocol):
+    """A kind of something that an operator configures."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def settings(self) -> type[BaseModel]: ...
+
+    @property
+    def secrets(self) -> Mapping[str, str]: ...
 
 
 def known_kind(name: str) -> Kind:
@@ -42,7 +58,7 @@ def _no_number(word: str) -> NoReturn:
     raise ValueError(word)
 
 
-def validated(kind: Kind, start: Mapping[str, Any], pairs: list[str]) -> dict[str, Any]:
+def validated(kind: Settable, start: Mapping[str, Any], pairs: list[str]) -> dict[str, Any]:
     """What was given, if the kind's model reads it. A value that looks like JSON is text where the model wants text."""
     texts = dict(map(_pair, pairs))
     given = {**start, **{name: _value(text) for name, text in texts.items()}}
@@ -61,7 +77,7 @@ def validated(kind: Kind, start: Mapping[str, Any], pairs: list[str]) -> dict[st
     return given
 
 
-def _fault(kind: Kind, fault: Mapping[str, Any]) -> str:
+def _fault(kind: Settable, fault: Mapping[str, Any]) -> str:
     place = ".".join(map(str, fault["loc"]))
     match fault["type"]:
         case "extra_forbidden":
@@ -85,13 +101,12 @@ def _value(text: str) -> Any:
         return text
 
 
-def described(kind: Kind) -> dict[str, Any]:
+def described(kind: Settable) -> dict[str, Any]:
     schema = kind.settings.model_json_schema()
     needed = set(schema.get("required", ()))
     return {
         "kind": kind.name,
-        "asks": kind.asks,
-        "inlet": kind.inlet is not None,
+        **({"asks": kind.asks, "inlet": kind.inlet is not None} if isinstance(kind, Kind) else {}),
         "about": schema.get("description") if kind.settings.__doc__ else None,
         "settings": [
             {
@@ -116,8 +131,7 @@ def _type(field: Mapping[str, Any]) -> str:
 
 
 def kind_words(facts: Mapping[str, Any]) -> str:
-    way = "must be asked for each number" if facts["asks"] else "sells from its own numbers"
-    lines = [f"{facts['kind']}: {way}{', calls /in/NAME' if facts['inlet'] else ''}"]
+    lines = [f"{facts['kind']}{_way(facts)}"]
     lines += [f"  {line.strip()}" for line in (facts["about"] or "").splitlines() if line.strip()]
     for one in facts["settings"]:
         usual = "required" if one["required"] else f"default {json.dumps(one['default'])}"
@@ -126,3 +140,33 @@ def kind_words(facts: Mapping[str, Any]) -> str:
         lines.append(f"  --set {one['name']}=…  {one['type']}, {usual}")
     lines += [f"  --secret {name}=-  {meaning}" for name, meaning in facts["secrets"].items()]
     return "\n".join(lines)
+
+
+def _way(facts: Mapping[str, Any]) -> str:
+    """Of a supplier."""
+    if "asks" not in facts:
+        return ""
+    way = "must be asked for each number" if facts["asks"] else "sells from its own numbers"
+    return f": {way}{', calls /in/NAME' if facts['inlet'] else ''}"
+
+
+def secret_names(kind: Settable, given: list[str]) -> list[str]:
+    """Of `--secret name=-`."""
+    names = []
+    for text in given:
+        name, _, value = text.partition("=")
+        if value != "-":
+            fail("write --secret name=-: the value is read from standard input, so that nobody sees it here")
+        if name not in kind.secrets:
+            fail(f"{kind.name} has no secret {name[:32]!r}; it has {', '.join(kind.secrets) or 'none'}")
+        names.append(name)
+    return names
+
+
+def secret_value(name: str) -> str:
+    """The next line of standard input, without echo on a terminal."""
+    typed = getpass.getpass(f"{name}: ") if sys.stdin.isatty() else sys.stdin.readline(8192)
+    value = typed.rstrip("\r\n")
+    if not value:
+        fail(f"there is no line with the secret {name} on standard input")
+    return value

@@ -6,9 +6,7 @@ machine and the shell's history can read. No command prints one.
 
 from __future__ import annotations
 
-import getpass
 import json
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
@@ -17,7 +15,15 @@ import typer
 
 from onceline.cli import selftests
 from onceline.cli.supplier_check import ALERTS_FOR, age, check_suppliers
-from onceline.cli.supplier_settings import described, from_file, kind_words, known_kind, validated
+from onceline.cli.supplier_settings import (
+    described,
+    from_file,
+    kind_words,
+    known_kind,
+    secret_names,
+    secret_value,
+    validated,
+)
 from onceline.cli.terminal import AsJson, Limit, fail, instant, rest, say, settings, shown, table
 from onceline.core.db import Row, Transaction
 from onceline.core.suppliers import store
@@ -74,7 +80,7 @@ def add(
     """Configure a supplier; it serves at once, and `check` says what is missing."""
     known = known_kind(kind)
     given = validated(known, from_file(file), set_ or [])
-    secrets = {one: _secret_value(one) for one in _secret_names(known, secret or [])}
+    secrets = {one: secret_value(one) for one in secret_names(known, secret or [])}
     ours = settings()
     with installation(ours) as (db, context), db.transaction() as tx:
         now = context.clock.now()
@@ -137,8 +143,8 @@ def add_secret(
     """One more active secret, read from standard input: both old and new are good until the old one is dropped."""
     with installation(settings()) as (db, context):
         with db.transaction() as tx:
-            _secret_names(known_kind(store.record(tx, supplier).kind), [f"{name}=-"])
-        value = _secret_value(name)
+            secret_names(known_kind(store.record(tx, supplier).kind), [f"{name}=-"])
+        value = secret_value(name)
         with db.transaction() as tx:
             made = store.add_secret(tx, context.vault, supplier, name, value, context.clock.now())
     typer.echo(f"secret {name} of {supplier} is number {made}")
@@ -168,26 +174,6 @@ def _secret(row: Row, now: Any) -> dict[str, Any]:
         "age": age(now - row.made_at),
         "made_at": instant(row.made_at),
     }
-
-
-def _secret_names(kind: Kind, given: list[str]) -> list[str]:
-    names = []
-    for text in given:
-        name, _, value = text.partition("=")
-        if value != "-":
-            fail("write --secret name=-: the value is read from standard input, so that nobody sees it here")
-        if name not in kind.secrets:
-            fail(f"{kind.name} has no secret {name[:32]!r}; it has {', '.join(kind.secrets) or 'none'}")
-        names.append(name)
-    return names
-
-
-def _secret_value(name: str) -> str:
-    typed = getpass.getpass(f"{name}: ") if sys.stdin.isatty() else sys.stdin.readline(8192)
-    value = typed.rstrip("\r\n")
-    if not value:
-        fail(f"there is no line with the secret {name} on standard input")
-    return value
 
 
 # Looking ------------------------------------------------------------------------------------------------------------------

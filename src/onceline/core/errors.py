@@ -28,11 +28,14 @@ OncelineError
 │   ├── ExportNotReady          export_not_ready
 │   ├── ExportGone              export_gone
 │   ├── LinkRefused             link_refused
+│   ├── DepositNotRefundable    deposit_not_refundable
+│   ├── VoucherRedeemed         voucher_redeemed
 │   └── Resync                  resync
 ├── Unavailable                 ours to mend; the same request may be sent again
 │   ├── DatabaseAway            database_away
 │   ├── KeyStoreAway            key_store_away
 │   ├── Busy                    busy
+│   ├── ProcessorDown           processor_away
 │   └── Restarting              restarting
 └── Erased                      erased: the key that could open this was destroyed on purpose
 """
@@ -260,6 +263,36 @@ class LinkRefused(Refusal):
         super().__init__("This link opens nothing: it is not ours, it has ended, or its key or file has.")
 
 
+class DepositNotRefundable(Refusal):
+    """`reason`: state, method, origin, age, dispute or spent; `order`: the one that spent of it, or holds of it."""
+
+    code = "deposit_not_refundable"
+
+    def __init__(self, reason: str, order: int | None = None) -> None:
+        super().__init__(_NOT_REFUNDABLE[reason], reason=reason, order=order)
+
+
+_NOT_REFUNDABLE = {
+    "state": "This deposit has not come, is on its way back, or is gone.",
+    "method": "Deposits of this method cannot be sent back, as was said before the payment.",
+    "origin": "The address that this deposit came from is not known, so there is nowhere to send it.",
+    "age": "Deposits can be sent back within 14 days.",
+    "dispute": "A payment of this account is disputed at its processor; nothing can be sent back until that has ended.",
+    "spent": "Something of this deposit was spent, or is held for an order; only whole deposits go back.",
+}
+
+
+class VoucherRedeemed(Refusal):
+    """By who asks: `deposit` is what it became. Nobody else learns that it was redeemed."""
+
+    code = "voucher_redeemed"
+
+    def __init__(self, deposit: str) -> None:
+        super().__init__(
+            "You have redeemed this voucher already; its value was credited then.", deposit=deposit
+        )
+
+
 class Resync(Refusal):
     """A cursor points to events that are no longer kept, or to another epoch: read the orders afresh, then go on."""
 
@@ -297,6 +330,17 @@ class Busy(Unavailable):
     def __init__(self) -> None:
         super().__init__(
             "The same rows are being changed by another request. Send it again.", retry_after_s=1
+        )
+
+
+class ProcessorDown(Unavailable):
+    """A processor of payments gives no answer, or none that can be used. Nothing is lost: the same request goes on."""
+
+    code = "processor_away"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "This way to pay does not answer at the moment. Send the same request again.", retry_after_s=10
         )
 
 

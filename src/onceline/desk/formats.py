@@ -62,6 +62,13 @@ def percent(share: float | None) -> str:
     return "–" if share is None else _("%(n)d %%") % {"n": round(share * 100)}
 
 
+def percent_of_million(parts: int) -> str:
+    """Exactly, with as many places as it takes: 2.9 %."""
+    share = (Decimal(parts) / 10_000).normalize()
+    places = max(0, -int(share.as_tuple().exponent))
+    return _("%(n)s %%") % {"n": formats.number_format(share, places)}
+
+
 def as_instant(instant: datetime | str) -> datetime:
     return datetime.fromisoformat(instant) if isinstance(instant, str) else instant
 

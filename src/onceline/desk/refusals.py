@@ -8,7 +8,8 @@ from typing import Any
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
-from onceline.core.errors import Erased, NotFound, OncelineError, Unavailable
+from onceline.core.deposits.model import REFUND_FOR
+from onceline.core.errors import DepositNotRefundable, Erased, NotFound, OncelineError, Unavailable
 from onceline.desk.formats import clock_time, money, seconds
 
 SENTENCES: dict[str, Any] = {
@@ -43,13 +44,31 @@ SENTENCES: dict[str, Any] = {
     "export_not_ready": _("The file is not made yet. Try again in a moment."),
     "export_gone": _("This export has no file any more. Ask for a new one."),
     "link_refused": _("This link opens nothing: it is not ours, or it has ended."),
+    "deposit_not_refundable": _("This deposit cannot go back."),
+    "voucher_redeemed": _("You have redeemed this voucher already. Its value is in your balance."),
     "resync": _("This page is too old. Reload it."),
     "database_away": _("Our database does not answer at the moment. Try again in a few seconds."),
     "key_store_away": _("Our key store does not answer at the moment. Try again in a few seconds."),
     "busy": _("Somebody else is changing the same thing. Try again."),
+    "processor_away": _(
+        "This way to pay does not answer at the moment. Nothing is lost: send the same form again in a few seconds."
+    ),
     "restarting": _("We are restarting. Try again in a few seconds."),
     "erased": _("This was erased for good."),
 }
+NOT_REFUNDABLE: dict[str, Any] = {
+    "state": _("This deposit has not come, is on its way back already, or is gone."),
+    "method": _("What came in this way cannot go back."),
+    "origin": _(
+        "It cannot go back: the network names no single address that it came from, and it goes nowhere else."
+    ),
+    "age": _("It came more than %(period)s ago. Deposits can go back within that time."),
+    "dispute": _("A payment of this account is disputed. Nothing can go back until that has ended."),
+    "spent": _(
+        "Something of this deposit was spent, or is held for an order. Only a whole deposit can go back."
+    ),
+}
+"""Why a deposit stays, by core's reason."""
 _FIGURES: dict[str, Callable[[Any], Any]] = {
     "missing": money,
     "lowest_price": money,
@@ -62,6 +81,8 @@ _STATUS = {"limit_exceeded": 429, "account_suspended": 403, "prohibited_service"
 
 def sentence(error: OncelineError) -> str:
     """What a person should read. What is wrong with an input, core says itself."""
+    if isinstance(error, DepositNotRefundable):
+        return str(NOT_REFUNDABLE[error.facts["reason"]]) % {"period": seconds(REFUND_FOR.total_seconds())}
     text: str | Promise | None = SENTENCES.get(error.code)
     if text is None:
         return error.detail

@@ -19,8 +19,21 @@ from onceline.core.orders.context import Context
 from onceline.core.orders.settle import receive_each, settle_each
 from onceline.core.orders.view import views_of
 from onceline.core.outbox import store as outbox
-from onceline.edge import handbook, ingest, problems, status, stream
-from onceline.edge.api import account, catalog, events, exports, messages, notices, orders, sandbox, webhooks
+from onceline.edge import callbacks, handbook, ingest, problems, status, stream
+from onceline.edge.api import (
+    account,
+    catalog,
+    deposits,
+    events,
+    exports,
+    messages,
+    months,
+    notices,
+    orders,
+    sandbox,
+    vouchers,
+    webhooks,
+)
 from onceline.edge.contract import Door
 from onceline.edge.envelope import Envelope
 from onceline.edge.gate import Gate
@@ -33,7 +46,11 @@ from onceline.edge.live import live
 from onceline.edge.pool import CommandPool
 from onceline.edge.protocols import agent
 from onceline.edge.reading import found_each, opened_each
+from onceline.payments.till import Till
 from onceline.suppliers.sandbox.inlet import send_each
+
+PAYING_AT_ONCE = 8
+"""Deposits that wait for their processor to open them: none of the threads that commands run in."""
 
 
 class _Net:
@@ -67,12 +84,19 @@ def create_app(settings: Settings, db: Database, context: Context) -> FastAPI:
         lifespan=_lifespan(house, log),
     )
     app.state.house = house
-    for part in (catalog, orders, messages, account, events, exports, sandbox, notices, webhooks):
+    for part in (
+        catalog, orders, messages, account, events, exports, sandbox, notices, webhooks, deposits, vouchers, months,
+    ):  # fmt: skip
         app.include_router(part.routes)
     app.include_router(stream.routes)
     app.include_router(status.routes)
     app.include_router(handbook.routes)
-    app.router.routes += [WebSocketRoute("/api/v1/live", live), *ingest.routes, agent.route(house)]
+    app.router.routes += [
+        WebSocketRoute("/api/v1/live", live),
+        *ingest.routes,
+        *callbacks.routes,
+        agent.route(house),
+    ]
     problems.install(app)
     app.add_middleware(ShortWay, house=house)
     app.add_middleware(Envelope, log=log)
@@ -103,6 +127,8 @@ def _house(settings: Settings, db: Database, context: Context) -> House:
             rate=settings.requests_per_s, burst=settings.request_burst, enabled=settings.limits == "on"
         ),
         inlets=Inlets(commands, context, settings.public_url),
+        till=Till(db, context, settings.public_url, settings.deposit_limits),
+        paying=CommandPool(db, threads=PAYING_AT_ONCE),
     )
 
 
@@ -119,6 +145,7 @@ def _lifespan(house: House, log: AccessLog):  # type: ignore[no-untyped-def]  # 
         house.db.bell.listen(house.hub.hear)
         house.db.bell.listen(house.gate.hear)
         house.db.bell.listen(house.inlets.hear)
+        house.db.bell.listen(house.till.hear)
         net = _Net(house)
         tasks = [asyncio.create_task(house.hub.poll(net)), asyncio.create_task(ingest.write_notes(house))]
         try:
@@ -130,6 +157,7 @@ def _lifespan(house: House, log: AccessLog):  # type: ignore[no-untyped-def]  # 
                     await task
             net.close()
             house.commands.close()
+            house.paying.close()
             log.close()
 
     return lifespan

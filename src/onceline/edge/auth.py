@@ -53,6 +53,7 @@ def granted(scope: str) -> Callable[..., Coroutine[Any, Any, Grant]]:
 OrdersRead = Annotated[Grant, Depends(granted("orders:read"))]
 OrdersWrite = Annotated[Grant, Depends(granted("orders:write"))]
 BalanceRead = Annotated[Grant, Depends(granted("balance:read"))]
+DepositsWrite = Annotated[Grant, Depends(granted("deposits:write"))]
 EventsRead = Annotated[Grant, Depends(granted("events:read"))]
 WebhooksManage = Annotated[Grant, Depends(granted("webhooks:manage"))]
 NoticesManage = Annotated[Grant, Depends(granted("notices:manage"))]

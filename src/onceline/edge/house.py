@@ -25,6 +25,7 @@ from onceline.edge.inlets import Inlets
 from onceline.edge.lanes import Lane
 from onceline.edge.pool import CommandPool
 from onceline.edge.reading import Found, Opened
+from onceline.payments.till import Till
 from onceline.suppliers.intake import Notebook
 from onceline.suppliers.sandbox.inlet import Sending
 
@@ -46,6 +47,9 @@ class House:
     hub: Hub
     gate: Gate
     inlets: Inlets
+    till: Till
+    paying: CommandPool
+    """For what waits for a processor of payments."""
     notes: Notebook = field(default_factory=Notebook)
     downloads: Downloads = field(default_factory=Downloads)
 

@@ -41,9 +41,14 @@ class CommandPool:
             with opened() as tx:
                 return command(tx)
 
+        return await self.call(work)
+
+    async def call(self, work: Callable[[], Result], deadline_s: float | None = None) -> Result:
+        """Something that opens its transactions itself. Raises DatabaseAway after the deadline, as `run` does."""
+        deadline_s = COMMAND_DEADLINE_S if deadline_s is None else deadline_s
         running = asyncio.get_running_loop().run_in_executor(self._threads, work)
         try:
-            async with asyncio.timeout(COMMAND_DEADLINE_S):
+            async with asyncio.timeout(deadline_s):
                 return await running
         except TimeoutError as error:
             raise DatabaseAway from error

@@ -47,10 +47,13 @@ STATUS = {
     "export_not_ready": 409,
     "export_gone": 410,
     "link_refused": 403,
+    "deposit_not_refundable": 409,
+    "voucher_redeemed": 409,
     "resync": 410,
     "database_away": 503,
     "key_store_away": 503,
     "busy": 503,
+    "processor_away": 503,
     "restarting": 503,
     "erased": 410,
 }
@@ -76,10 +79,11 @@ _RETRYABLE = {
     "database_away",
     "key_store_away",
     "busy",
+    "processor_away",
     "restarting",
     "internal",
 }
-_AMOUNTS = {"missing", "left", "lowest_price"}
+_AMOUNTS = {"missing", "left", "lowest_price", "least", "most"}
 _KEY_HEADER = ("header", "Idempotency-Key")
 MOST_FAULTS = 20
 

@@ -101,6 +101,13 @@ class ConfirmAddress(Asked):
     code: Annotated[str, Field(min_length=1, max_length=32)]
 
 
+class RedeemVoucher(Asked):
+    code: Annotated[str, Field(min_length=1, max_length=64)] = Field(
+        description="As printed; small letters, spaces and dashes do not matter.",
+        examples=["7K2M-9QWX-0D4T-VB6N-H3RP"],
+    )
+
+
 class SendTestMessage(Asked):
     number: E164
     sender: Annotated[str, Field(max_length=64)]
@@ -188,13 +195,26 @@ class SideMessages(BaseModel):
 class Balance(BaseModel):
     available: str
     held: str
+    refund_pending: str = Field(description="Of deposits on their way back.")
+    disputed: str = Field(description="Frozen until a payer's bank has decided.")
+    debt: str = Field(description="Owed after a payment was taken back that had been spent.")
+    currency: str
+    mode: Literal["test", "live"]
+
+
+class RedeemedVoucher(BaseModel):
+    deposit: str = Field(examples=["dep_7q2m5k3w4x6z2a4b"])
+    amount: str = Field(examples=["10.0000"])
     currency: str
     mode: Literal["test", "live"]
 
 
 class Transfer(BaseModel):
     id: str
-    kind: Literal["deposit", "hold", "capture", "release"]
+    kind: Literal[
+        "deposit", "bonus", "hold", "capture", "release", "refund_asked", "refund_sent", "refund_undone", "bonus_undone",
+        "dispute", "dispute_owed", "dispute_lost", "dispute_won", "debt_paid", "debt_undone",
+    ]  # fmt: skip
     debit: str
     credit: str
     amount: str

@@ -12,12 +12,27 @@ from onceline.core.notices.commands import MAILS_WORD
 from onceline.core.orders.changes import CALLS_WORD
 from onceline.core.orders.context import Context
 from onceline.outbound import CustomerDoor
+from onceline.payments.till import Till
 from onceline.post import Post
 from onceline.suppliers.base import Surroundings
 from onceline.suppliers.intake import DirectIntake
 from onceline.suppliers.sandbox.supplier import NAME as SANDBOX
 from onceline.suppliers.sandbox.supplier import Sandbox
-from onceline.workers import expire, export, extend, mail, notify, retain, sandbox, selftest, supply, sweep
+from onceline.workers import (
+    check,
+    expire,
+    export,
+    extend,
+    mail,
+    notify,
+    pay,
+    reconcile,
+    retain,
+    sandbox,
+    selftest,
+    supply,
+    sweep,
+)
 from onceline.workers.clock import Clockwork, Worker
 from onceline.workers.deliver import Deliverer
 from onceline.workers.hub_push import HubPusher
@@ -31,6 +46,7 @@ NOTES_S = 5.0
 def workers(
     db: Database, context: Context, intake: DirectIntake, post: Post, settings: Settings
 ) -> tuple[Clockwork, ...]:
+    till = Till(db, context, settings.public_url, settings.deposit_limits)
     return (
         Worker(
             "expire", expire.INTERVAL_S, partial(expire.expire_round, db, context), full_round=expire.BATCH
@@ -78,6 +94,14 @@ def workers(
             selftest.INTERVAL_S,
             partial(selftest.selftest_round, Surroundings(db, context, intake), settings.public_url),
             full_round=selftest.BATCH,
+        ),
+        *pay.clocks(till),
+        Worker("reconcile", reconcile.INTERVAL_S, partial(reconcile.reconcile_round, till), full_round=1),
+        Worker("check", check.INTERVAL_S, check.Patient(partial(check.look_now, db, context.clock)).round),
+        Worker(
+            "prove",
+            check.PROOF_INTERVAL_S,
+            check.Patient(partial(check.proof_round, db, context.clock)).round,
         ),
         Sessions(Surroundings(db, context, intake), settings.public_url),
         HubPusher(db, context),

@@ -11,13 +11,15 @@ import pytest
 
 from onceline.core.access import commands as access
 from onceline.core.access.sessions import open_session
+from onceline.core.deposits import commands as deposits
 from onceline.core.exports import account, pages, sections
-from onceline.core.ledger import store as ledger
 from onceline.core.money import MICROS
 from onceline.core.notices import settings as notices
+from onceline.core.processors import store as processors
 from onceline.core.vault import account_key
 from onceline.core.webhooks import commands as webhooks
 from onceline.workers import export as worker
+from tests.core.deposits.till import Till
 from tests.core.exports.clerk import as_json, ask, exported, file_of, make
 from tests.personas import ALICE, CHARLIE
 from tests.shop import FOUR_HOURS, Customer, Shop
@@ -30,6 +32,7 @@ SHOWN = {
     "accounts": {"id": "account.id", "name": "account.name", "state": "account.state", "opened_at": "account.opened_at"},
     "sides": {
         "mode": "balances.mode", "available": "balances.available", "held": "balances.held",
+        "refund_pending": "balances.refund_pending", "disputed": "balances.disputed", "debt": "balances.debt",
         "live_orders": "balances.live_orders",
     },
     "grants": {
@@ -44,6 +47,23 @@ SHOWN = {
         "id": "transfers.id", "mode": "transfers.mode", "kind": "transfers.kind", "debit": "transfers.debit",
         "credit": "transfers.credit", "amount": "transfers.amount", "pending_id": "transfers.order",
         "made_at": "transfers.made_at",
+    },
+    "deposits": {
+        "side_id": "deposits.mode", **{name: f"deposits.{name}" for name in (
+            "id", "method", "state", "amount", "fee", "bonus", "credited", "place", "refunds", "processor_id", "payment_id",
+            "network", "asset", "created_at", "expires_at", "credited_at", "ended_at")},
+    },
+    "deposit_refunds": {
+        "deposit_id": "deposit_refunds.deposit", **{name: f"deposit_refunds.{name}" for name in (
+            "id", "state", "amount", "reason", "processor_id", "asked_at", "sent_at", "ended_at")},
+    },
+    "disputes": {
+        "deposit_id": "disputes.deposit", **{name: f"disputes.{name}" for name in (
+            "method", "id", "state", "amount", "owed", "bonus", "opened_at", "closed_at")},
+    },
+    "openings": {
+        "side_id": "deposit_keys.mode", "key": "deposit_keys.name", "deposit_id": "deposit_keys.deposit",
+        "return_url": "deposit_keys.return_url", "url": "deposit_keys.url", "made_at": "deposit_keys.made_at",
     },
     "orders": {
         "id": "orders.id", "side_id": "orders.mode", "kind": "orders.kind", "state": "orders.state",
@@ -175,6 +195,29 @@ LEFT_OUT = {
     "mails": {"id": INSIDE, "account_id": OWNER},
     "letters": {"sealed": "to a person's address, not an account's, sealed with the day's key; gone when it is sent"},
     "letter_counts": dict.fromkeys(("recipient", "posted"), "an address's digest, of no account, for an hour"),
+    "deposits": {"look_at": "when a processor is asked next, which follows from its age"},
+    "deposit_refunds": {"look_at": "as of a deposit"},
+    "openings": {"request": "a keyed hash of what was asked, of use only with the house's secret"},
+    "payment_exceptions": dict.fromkeys(
+        ("id", "method", "code", "object_id", "deposit_id", "amount", "currency", "first_at", "last_at", "times", "resolved_at"),
+        "a note for staff about what fits nothing; what fits a deposit, the deposit says",
+    ),
+    "sandbox_payments": dict.fromkeys(
+        ("id", "processor", "deposit", "amount", "currency", "state", "paid", "refund", "made_at", "expires_at", "paid_at",
+         "refunded_at"),
+        "the sandbox's own notes of test money; the deposit says what came of it",
+    ),
+    "voucher_batches": dict.fromkeys(
+        ("id", "mode", "issuer", "face_value", "size", "state", "created_at", "approved_at", "voided_at", "expires_at"),
+        "what was printed for a reseller, of no account; the deposit says what came of one",
+    ),
+    "vouchers": {
+        **dict.fromkeys(("batch_id", "number", "redeemed_deposit", "redeemed_at", "voided_at"), "the deposit says what came of it"),
+        "code_hash": "a secret's fingerprint", "redeem_key": "a mark of one request; the deposit says what came of it",
+    },
+    "voucher_guesses": {"account_id": OWNER, "at": "wrong codes of the last hour, gone before the file is read"},
+    "cash_receipts": dict.fromkeys(("deposit_id", "document", "recorded_at"), "the deposit says it; its owner has the paper"),
+    "cash_decisions": dict.fromkeys(("deposit_id", "verdict", "decided_at"), "the deposit says it"),
 }  # fmt: skip
 """Table and column to the reason why an account's file does not have it."""
 
@@ -191,8 +234,22 @@ def alice(shop: Shop) -> Customer:
         open_session(tx, alice.account, shop.clock.now(), shop.clock.now() + timedelta(days=1))
         _webhook(tx, shop, alice)
         _notices(tx, shop, alice)
+    _deposits(shop, alice)
     exported(shop, alice, "statement")
     return alice
+
+
+def _deposits(shop: Shop, alice: Customer) -> None:
+    """One on its way back, one that its payer's bank disputes; the account is open again after that."""
+    till = Till(shop, alice)
+    asked, disputed = till.paid(10), till.paid(20)
+    till.ask_back(asked, approvals=2)
+    till.dispute(disputed, dollars=20)
+    with shop.db.transaction() as tx:
+        processors.add_opening(
+            tx, alice.side, "mine", b"hash", asked.id, "https://shop.example/", shop.clock.now()
+        )
+        access.set_account_state(tx, alice.account, "open")
 
 
 def _webhook(tx: Any, shop: Shop, alice: Customer) -> None:
@@ -212,7 +269,7 @@ def live_customer(shop: Shop, alice: Customer) -> Customer:
     """The same account, with a key of its live side."""
     with shop.db.transaction() as tx:
         now, side = shop.clock.now(), access.side_of(tx, alice.account, "live")
-        ledger.deposit(tx, side, MICROS, "sandbox", now)
+        deposits.give(tx, side, MICROS, "sandbox", now)
         _, key = access.create_key(
             tx, side=side, mode="live", kind="api", name="live", scopes=(), expires_at=None, now=now
         )
@@ -313,7 +370,16 @@ def test_the_file_holds_nothing_of_another_account(shop: Shop, alice: Customer) 
     assert alice.account.encode() not in text
     assert [row["id"] for row in file["account"]] == [charlie.account]
     holding = sorted(name for name, rows in file.items() if isinstance(rows, list) and rows)
-    assert holding == ["account", "balances", "events", "exports", "keys", "notice_settings", "transfers"]
+    assert holding == [
+        "account",
+        "balances",
+        "deposits",
+        "events",
+        "exports",
+        "keys",
+        "notice_settings",
+        "transfers",
+    ]
 
 
 @pytest.mark.parametrize("step", [1, 2, 3])

@@ -8,11 +8,14 @@ import pytest
 
 from onceline.core.ledger import store as ledger
 from onceline.core.money import MICROS
-from onceline.desk.dashboard.balance import MEANINGS
+from onceline.desk.dashboard.deposit_words import MEANINGS
 from tests.desk.dashboard.belongings import form, message, order
 from tests.desk.dashboard.looking import read
 from tests.desk.visitors import Pages, Visitor
 from tests.test_tidy import SCHEMA
+
+OF_THE_HOUSE = {"fee", "fee_undone", "voucher_sold", "voucher_void", "processor_fee", "processor_fee_undone"}
+"""Kinds between two accounts of the house: no customer's statement has them."""
 
 
 def available(pages: Pages, who: Visitor) -> int:
@@ -41,10 +44,27 @@ def test_the_statement_says_in_words_what_became_of_the_money(pages: Pages) -> N
     assert f"/test/orders/{lost.id}/" in page.links()
 
 
-def test_each_kind_of_transfer_that_the_ledger_knows_has_its_words() -> None:
+def test_each_kind_of_transfer_that_a_customer_can_have_has_its_words() -> None:
     texts = "".join(path.read_text() for path in sorted(SCHEMA.glob("*.sql")))
-    kinds = re.findall(r"kind in \(('deposit'[^)]*)\)", texts)[-1]
-    assert set(re.findall("'([a-z_]+)'", kinds)) == set(MEANINGS)
+    kinds = re.findall(r"kind in \(\s*('deposit'[^)]*)\)", texts)[-1]
+    assert set(re.findall("'([a-z_]+)'", kinds)) == set(MEANINGS) | OF_THE_HOUSE
+
+
+def test_the_statement_says_of_each_line_what_it_did_to_what_can_be_spent(pages: Pages) -> None:
+    alice = pages.visitor()
+    pages.shop.run("update sides set available = available - 7, debt = 5 where id = %(id)s", id=alice.side)
+    pages.shop.run(
+        "insert into transfers (mode, kind, wallet, debit, credit, amount, made_at)"
+        " select 'test', k.kind, s.wallet, k.debit, k.credit, 4000000, now() from sides s,"
+        " (values ('dispute_owed', 'debt', 'disputed'), ('debt_paid', 'available', 'debt'),"
+        " ('refund_undone', 'refund_pending', 'available')) k (kind, debit, credit) where s.id = %(id)s",
+        id=alice.side,
+    )
+    text = " ".join(read(alice.get("/test/balance/")).text.split())
+    for line in ("USD 4.00unchanged", "USD 4.00USD -4.00", "USD 4.00USD 4.00"):
+        assert line in text
+    for kind in ("dispute_owed", "debt_paid", "refund_undone"):
+        assert str(MEANINGS[kind].sentence) in text
 
 
 def test_an_account_without_money_reads_what_will_stand_there(pages: Pages) -> None:
@@ -55,6 +75,8 @@ def test_on_the_live_side_the_page_says_how_money_is_paid_in_and_has_no_button_f
     page = read(pages.visitor().get("/live/balance/"))
     assert "through the operator" in page.text
     assert "/live/balance/test-money/" not in [one.get("action") for one in page.named("form")]
+    assert "Add money" not in page.text
+    assert "/live/balance/add/" not in page.links()
 
 
 def test_test_money_is_added_once_however_often_the_form_is_sent(pages: Pages) -> None:

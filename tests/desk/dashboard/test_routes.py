@@ -16,7 +16,9 @@ from tests.desk.dashboard.belongings import attempt, export, form, key, webhook
 from tests.desk.dashboard.looking import proven, read
 from tests.desk.visitors import Pages, Visitor
 
-PARTS = ("balance", "developers", "exports", "history", "keys", "notifications", "webhook", "webhooks")
+PARTS = (
+    "balance", "deposits", "developers", "exports", "history", "keys", "notifications", "paying", "webhook", "webhooks"
+)  # fmt: skip
 ROUTES = {
     str(one.name): one
     for one in urls.urlpatterns
@@ -24,11 +26,15 @@ ROUTES = {
 }
 READERS = {
     "history", "messages", "balance", "keys", "webhooks", "webhook", "delivery", "exports", "export_row",
-    "notifications", "developers",
+    "notifications", "developers", "deposits", "deposit", "deposit_back",
 }  # fmt: skip
 """What everybody of an account may look at, and nothing is changed by."""
 NEEDS = {
     "add_test_money": "buyer",
+    "add_money": "buyer",
+    "redeem_voucher": "buyer",
+    "pay_test_deposit": "buyer",
+    "ask_back": "owner",
     "create_key": "owner",
     "rotate_key": "owner",
     "revoke_key": "owner",
@@ -54,8 +60,13 @@ GIVEN: dict[str, dict[str, str]] = {
     "replay_failed": {"age": "3600"},
     "link_export": {"life": "600"},
     "switch_webhook": {"state": "disabled"},
+    "pay_test_deposit": {"outcome": "paid"},
+    "add_money": {"amount": "10", "method": "sandbox"},
 }
-WITH_IDS = sorted(name for name, one in ROUTES.items() if set(one.pattern.converters))
+WITH_IDS = sorted(
+    name for name, one in ROUTES.items() if set(one.pattern.converters) and name != "deposit_back"
+)
+"""Where a payer comes back to leads a stranger to their own deposits: test_paying.py."""
 
 
 def ids_of(pages: Pages, who: Visitor) -> dict[str, str]:
@@ -63,11 +74,18 @@ def ids_of(pages: Pages, who: Visitor) -> dict[str, str]:
     hook = webhook(pages, who)
     attempt(pages, who, hook)
     return {
+        "deposit": deposit_of(pages, who),
         "key": key(pages, who)[0],
         "webhook": hook.id,
         "event": hook.event,
         "export": export(pages, who).id,
     }
+
+
+def deposit_of(pages: Pages, who: Visitor) -> str:
+    """One that waits to be paid."""
+    key, back = f"key-{who.side}", "https://otp.example.com/"
+    return pages.house.till.begin(who.side, "sandbox", 10_000_000, key, back).deposit.id
 
 
 def address(name: str, ids: dict[str, str], mode: str = "test") -> str:
@@ -83,6 +101,9 @@ def everything(pages: Pages) -> list[Any]:
         "select id, state, turn from deliveries order by id",
         "select id, state from exports order by id",
         "select id, available from sides order by id",
+        "select id, state from deposits order by id",
+        "select id, state from deposit_refunds order by id",
+        "select id, state from sandbox_payments order by id",
     )
     return [pages.shop.rows(statement) for statement in statements]
 
@@ -129,13 +150,13 @@ def test_each_role_does_what_it_may_and_no_more(pages: Pages, role: str) -> None
         assert (answer.status_code == 403) != may, (name, role, answer.status_code)
         if not may:
             assert everything(pages) == before, name
-    for name in READERS - {"webhook", "delivery", "export_row"}:
+    for name in READERS - {"webhook", "delivery", "export_row", "deposit_back"}:
         assert bob.get(address(name, ids)).status_code == 200, name
 
 
 @pytest.mark.parametrize("name", sorted(ROUTES))
 def test_a_form_that_comes_after_a_log_out_leads_back_to_a_page(pages: Pages, name: str) -> None:
-    ids = {"key": "key_x", "webhook": "we_x", "event": "evt_x", "export": "exp_x"}
+    ids = {"key": "key_x", "webhook": "we_x", "event": "evt_x", "export": "exp_x", "deposit": "dep_x"}
     nobody, log_in = pages.browser(), "/account/login/?next=/test/"
     assert nobody.post(address(name, ids))["location"] == log_in
     for answer in (
@@ -167,7 +188,7 @@ def test_the_language_of_a_refused_form_leads_to_a_page(pages: Pages) -> None:
 
 @pytest.mark.parametrize("name", sorted(ROUTES))
 def test_nobody_is_led_to_the_log_in(pages: Pages, name: str) -> None:
-    ids = {"key": "key_x", "webhook": "we_x", "event": "evt_x", "export": "exp_x"}
+    ids = {"key": "key_x", "webhook": "we_x", "event": "evt_x", "export": "exp_x", "deposit": "dep_x"}
     for answer in (pages.browser().get(address(name, ids)), pages.browser().post(address(name, ids))):
         assert answer["location"].startswith("/account/login/?next=")
 
@@ -182,6 +203,7 @@ def test_nobody_is_led_to_the_log_in(pages: Pages, name: str) -> None:
         "add_secret",
         "reveal_secrets",
         "link_export",
+        "ask_back",
     ],
 )
 def test_what_makes_or_shows_a_secret_asks_first_who_it_is(pages: Pages, name: str) -> None:

@@ -6,6 +6,8 @@ from datetime import datetime, timedelta
 
 import pytest
 
+from onceline.core.processors import store as processors
+from onceline.core.processors.store import Figures
 from onceline.core.suppliers import store as suppliers
 from tests.desk.pages.readers import CHINESE, decide, read, words
 from tests.desk.visitors import Pages
@@ -106,3 +108,67 @@ def test_whoever_the_configuration_names_is_listed(pages: Pages) -> None:
         assert "twilio-eu" in text
         assert "there is nobody" not in text
         assert not any(secret in text for secret in ("switched-off", "AC_private", "secret@", "user:"))
+
+
+# Processors of payments ---------------------------------------------------------------------------------------------------
+
+NONE = "No payment processor is connected"
+BY_HAND = "It goes back the same way: by hand and on request."
+
+
+def take(pages: Pages, name: str, kind: str, mode: str = "live") -> None:
+    """The operator configures a processor of payments."""
+    with pages.shop.db.transaction() as tx:
+        settings, figures = {"url": "https://private.example"}, Figures(5_000_000, 500_000_000, 0, 0, 0)
+        processors.add(tx, name, kind, mode, settings, figures, pages.shop.clock.now())
+
+
+def test_without_a_processor_of_payments_the_texts_say_that_the_operator_pays_back(pages: Pages) -> None:
+    assert NONE in words(pages, "/processors/")
+    assert NONE in words(pages, "/policies/privacy/")
+    text = words(pages, "/policies/refunds/")
+    assert NONE in text
+    assert BY_HAND in text
+
+
+@pytest.mark.promise("P16")
+def test_processors_of_payments_are_listed_with_what_they_see(pages: Pages) -> None:
+    take(pages, "cards-eu", "stripe")
+    take(pages, "coins", "btcpay")
+    for path in ("/processors/", "/policies/privacy/"):
+        text = words(pages, path)
+        for said in ("cards-eu", "Takes payments by card (Stripe)", "coins", "(BTCPay Server)"):
+            assert said in text
+        assert NONE not in text
+        assert "private.example" not in text
+        assert "there is nobody" not in text
+    assert "ids of the payment" in words(pages, "/policies/privacy/")
+
+
+def test_the_refund_policy_says_for_each_way_to_pay_how_it_goes_back(pages: Pages) -> None:
+    for name, kind in (("cards", "stripe"), ("coins", "cryptomus"), ("chain", "btcpay")):
+        take(pages, name, kind)
+    text = words(pages, "/policies/refunds/")
+    assert "if you ask for it within 14 days" in text
+    assert "to the card or account that paid" in text
+    assert "From an exchange's wallet, from several inputs, or inside the processor it cannot go back" in text
+    assert "It cannot go back. This kind of server" in text
+    assert NONE not in text
+    assert BY_HAND not in text
+    assert "on the page of the deposit" in text
+
+
+def test_a_processor_that_is_switched_off_or_a_play_is_nobody(pages: Pages) -> None:
+    take(pages, "cards", "stripe")
+    take(pages, "play", "sandbox", "test")
+    with pages.shop.db.transaction() as tx:
+        processors.set_enabled(tx, "cards", False)
+    for path in ("/processors/", "/policies/refunds/"):
+        assert NONE in words(pages, path)
+    assert "play" not in words(pages, "/processors/")
+
+
+def test_test_payments_through_a_real_processor_change_no_refund_policy(pages: Pages) -> None:
+    take(pages, "cards", "stripe", "test")
+    assert NONE not in words(pages, "/processors/")
+    assert BY_HAND in words(pages, "/policies/refunds/")

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from django.template import engines
 
+from onceline.core.deposits import model as deposits
 from onceline.core.exports import model as exports
 from onceline.core.notices import commands as notices
 from onceline.core.notices import model as notice_rules
@@ -180,7 +181,7 @@ def test_a_setting_that_changes_is_what_the_pages_say(
         (figures, "KEYS_PER_SIDE", 97, "terms", "97 keys"),
         (passwords, "LONG", 17, "terms", "17 characters"),
         (passwords, "COST", 13, "privacy", "cost 13"),
-        (promised, "DEPOSIT_REFUND_FOR", timedelta(days=16), "refunds", "16 days"),
+        (deposits, "REFUND_FOR", timedelta(days=16), "refunds", "16 days"),
         (promised, "UPTIME_PER_MILLE", 995, "delivery", "99.5 %"),
         (promised, "MAINTENANCE_NOTICE", timedelta(hours=36), "terms", "36 hours"),
         (promised, "SHARE_MEDIAN_MS", 90, "delivery", "90 milliseconds"),

@@ -12,6 +12,7 @@ SCOPES = (
     "orders:read",
     "orders:write",
     "balance:read",
+    "deposits:write",
     "events:read",
     "keys:manage",
     "webhooks:manage",

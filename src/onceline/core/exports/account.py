@@ -44,6 +44,9 @@ def balances(tx: Transaction, wanted: Wanted, _: Place | None) -> Step:
             {
                 "available": format_amount(row.available),
                 "held": format_amount(row.held),
+                "refund_pending": format_amount(row.refund_pending),
+                "disputed": format_amount(row.disputed),
+                "debt": format_amount(row.debt),
                 "currency": currency,
                 "live_orders": row.live_orders,
                 "events": row.seq,
@@ -136,6 +139,32 @@ def events(tx: Transaction, wanted: Wanted, at: Place | None) -> Step:
         for row in rows
     ]
     return Step(views, _after(rows, wanted.limit))
+
+
+def deposits(tx: Transaction, wanted: Wanted, at: Place | None) -> Step:
+    """Everything that is stored of them; the address that money came from in full."""
+    return _amounts(_listed(tx, _Q.deposits, wanted, at or [""]), "amount", "fee", "bonus", "credited")
+
+
+def deposit_refunds(tx: Transaction, wanted: Wanted, at: Place | None) -> Step:
+    return _amounts(_listed(tx, _Q.deposit_refunds, wanted, at or [""]), "amount")
+
+
+def disputes(tx: Transaction, wanted: Wanted, at: Place | None) -> Step:
+    return _amounts(_listed(tx, _Q.disputes, wanted, at or [""]), "amount", "owed", "bonus")
+
+
+def deposit_keys(tx: Transaction, wanted: Wanted, at: Place | None) -> Step:
+    """Your own keys of the last seven days, and the deposits that they began."""
+    return _listed(tx, _Q.deposit_keys, wanted, at or [""])
+
+
+def _amounts(step: Step, *names: str) -> Step:
+    """With these columns as decimal text."""
+    rows = [
+        row | {name: format_amount(row[name]) for name in names if row[name] is not None} for row in step.rows
+    ]
+    return Step(rows, step.at)
 
 
 def idempotency(tx: Transaction, wanted: Wanted, at: Place | None) -> Step:
@@ -266,6 +295,10 @@ SECTIONS: tuple[Section, ...] = (
     Section("orders", whole_orders),
     Section("messages", sections.messages),
     Section("transfers", sections.transfers),
+    Section("deposits", deposits),
+    Section("deposit_refunds", deposit_refunds),
+    Section("disputes", disputes),
+    Section("deposit_keys", deposit_keys),
     Section("events", events),
     Section("idempotency_keys", idempotency),
     Section("exports", exports),

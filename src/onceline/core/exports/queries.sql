@@ -191,7 +191,7 @@ limit 1 offset %(window)s - 1
 select id, name, state, opened_at from accounts where id = %(account)s
 
 -- name: balance
-select mode, available, held, live_orders, seq from sides where id = %(side)s
+select mode, available, held, refund_pending, disputed, debt, live_orders, seq from sides where id = %(side)s
 
 -- name: keys
 -- Every key of a side, oldest first. Index grants_by_side.
@@ -216,6 +216,41 @@ select order_id, amount, duration_s, made_at from extensions where order_id = an
 -- name: agreed_prices
 -- Of rentals that go on by themselves. Primary key.
 select order_id, agreed from auto_extensions where order_id = any(%(orders)s)
+
+-- name: deposits
+-- Index deposits_by_side.
+select d.id as key_place, d.id, d.method, d.state, d.amount, d.fee, d.bonus, d.credited, d.place, d.refunds, d.processor_id,
+       d.payment_id, d.origin, d.network, d.asset, d.created_at, d.expires_at, d.credited_at, d.ended_at
+from deposits d
+where d.side_id = %(side)s and d.id > %(after)s and d.created_at < %(before)s
+order by d.id
+limit %(limit)s
+
+-- name: deposit_refunds
+-- Indexes deposits_by_side, deposit_refunds_by_deposit. Who of the staff agreed is not the account's.
+select r.id as key_place, r.id, r.deposit_id as deposit, r.state, r.amount, r.reason, r.processor_id, r.asked_at, r.sent_at,
+       r.ended_at
+from deposits d join deposit_refunds r on r.deposit_id = d.id
+where d.side_id = %(side)s and r.id > %(after)s and r.asked_at < %(before)s
+order by r.id
+limit %(limit)s
+
+-- name: disputes
+-- Indexes deposits_by_side, disputes_by_deposit.
+select x.method || ' ' || x.id as key_place, x.id, x.method, x.deposit_id as deposit, x.state, x.amount, x.owed, x.bonus,
+       x.opened_at, x.closed_at
+from deposits d join disputes x on x.deposit_id = d.id
+where d.side_id = %(side)s and x.method || ' ' || x.id > %(after)s and x.opened_at < %(before)s
+order by x.method || ' ' || x.id
+limit %(limit)s
+
+-- name: deposit_keys
+-- Primary key.
+select key as key_place, key as name, deposit_id as deposit, return_url, url, made_at
+from openings
+where side_id = %(side)s and key > %(after)s and made_at < %(before)s
+order by key
+limit %(limit)s
 
 -- name: events
 -- Primary key.

@@ -1,16 +1,30 @@
--- name: deposit
--- Money in: from a house account to the side's available balance, with the event's seq. One statement.
+-- name: lock
+select s.available, s.held, s.mode, s.refund_pending, s.disputed, s.debt, i.currency
+from sides s cross join installation i
+where s.id = %(side)s
+for no key update of s
+
+-- name: post
+-- Transfers of one side in their order, and its figures with them; nothing when the available balance does not cover it.
 with side as (
     update sides
-    set available = available + %(amount)s, seq = seq + 1
-    where id = %(side)s
+    set available = available + %(available)s, refund_pending = refund_pending + %(refund_pending)s,
+        disputed = disputed + %(disputed)s, debt = debt + %(debt)s, seq = seq + %(events)s
+    where id = %(side)s and available + %(available)s >= 0
     returning wallet, mode, seq
 ), moved as (
     insert into transfers (mode, kind, wallet, debit, credit, amount, made_at)
-    select mode, 'deposit', wallet, %(source)s, 'available', %(amount)s, %(now)s
-    from side
+    select side.mode, m.kind, side.wallet, m.debit, m.credit, m.amount, %(now)s
+    from side,
+         unnest(%(kinds)s::text[], %(debits)s::text[], %(credits)s::text[], %(amounts)s::bigint[])
+             with ordinality m (kind, debit, credit, amount, place)
+    order by m.place
 )
 select seq from side
+
+-- name: post_house
+insert into transfers (mode, kind, debit, credit, amount, made_at)
+values (%(mode)s, %(kind)s, %(debit)s, %(credit)s, %(amount)s, %(now)s)
 
 -- name: advance_side
 -- The side's row, once per command: figures, live orders and event counter together.
@@ -41,7 +55,7 @@ from transfers h
 where h.id = any(%(holds)s)
 
 -- name: balance
-select s.available, s.held, s.mode, i.currency
+select s.available, s.held, s.mode, s.refund_pending, s.disputed, s.debt, i.currency
 from sides s cross join installation i
 where s.id = %(side)s
 

@@ -7,18 +7,47 @@ from datetime import datetime
 
 from onceline.core.db import Listing, Row, Transaction, load_queries, page_of
 from onceline.core.errors import InsufficientBalance, NotFound
-from onceline.core.ledger.model import REVENUE, Balance, Movement
+from onceline.core.ledger.model import (
+    AVAILABLE,
+    DEBT,
+    DISPUTED,
+    REFUND_PENDING,
+    REVENUE,
+    Balance,
+    Move,
+    Movement,
+    change_of,
+)
 
 _Q = load_queries(__package__)
 _NEWEST = 2**63 - 1
 
 
-def deposit(tx: Transaction, side: int, amount: int, source: str, now: datetime) -> int:
-    """Credit `amount` micro-units from the house account `source`; returns the seq for the event. Raises NotFound."""
-    row = tx.one(_Q.deposit, {"side": side, "amount": amount, "source": source, "now": now})
+def lock(tx: Transaction, side: int) -> Balance:
+    """The figures, which nobody else changes before this transaction has ended. The last lock of all."""
+    row = tx.one(_Q.lock, {"side": side})
+    assert row is not None, "a deposit names a side that exists"
+    return _balance(row)
+
+
+def post(tx: Transaction, side: int, moves: Sequence[Move], events: int, now: datetime) -> int:
+    """Record transfers of a side and move its figures with them; returns the seq of the last of `events` events.
+
+    Raises InsufficientBalance. The other figures cannot fall below zero: the table refuses it.
+    """
+    posted = [move for move in moves if move.amount]
+    changes = {name: change_of(posted, name) for name in (AVAILABLE, REFUND_PENDING, DISPUTED, DEBT)}
+    columns = zip(*posted, strict=True) if posted else ((), (), (), ())
+    listed = dict(zip(("kinds", "debits", "credits", "amounts"), map(list, columns), strict=True))
+    row = tx.one(_Q.post, {"side": side, "events": events, "now": now, **changes, **listed})
     if row is None:
-        raise NotFound("account")
+        raise InsufficientBalance(-changes[AVAILABLE] - balance(tx, side).available)
     return int(row.seq)
+
+
+def post_house(tx: Transaction, mode: str, move: Move, now: datetime) -> None:
+    """A transfer between two accounts of the house."""
+    tx.send(_Q.post_house, {"mode": mode, "now": now, **move._asdict()})
 
 
 def advance(tx: Transaction, side: int, movement: Movement) -> Row:
@@ -59,7 +88,13 @@ def balance(tx: Transaction, side: int) -> Balance:
     row = tx.one(_Q.balance, {"side": side})
     if row is None:
         raise NotFound("account")
-    return Balance(row.available, row.held, row.currency, row.mode)
+    return _balance(row)
+
+
+def _balance(row: Row) -> Balance:
+    return Balance(
+        row.available, row.held, row.currency, row.mode, row.refund_pending, row.disputed, row.debt
+    )
 
 
 def statement(tx: Transaction, side: int, *, before: int | None, limit: int) -> Listing:

@@ -1,12 +1,17 @@
 -- name: i1_sums
--- Stored figures that differ from the sums of the transfers, per side.
+-- Stored figures that differ from the sums of the transfers, per side. A debt grows by debits, the others by credits.
 select count(*) as checked,
-       count(*) filter (where s.available <> coalesce(t.available, 0) or s.held <> coalesce(t.held, 0)) as broken
+       count(*) filter (where s.available <> coalesce(t.available, 0) or s.held <> coalesce(t.held, 0)
+                        or s.refund_pending <> coalesce(t.refund_pending, 0)
+                        or s.disputed <> coalesce(t.disputed, 0) or s.debt <> coalesce(t.debt, 0)) as broken
 from sides s
 left join (
     select wallet,
-           sum(case when credit = 'available' then amount when debit = 'available' then -amount else 0 end) as available,
-           sum(case when credit = 'held' then amount when debit = 'held' then -amount else 0 end) as held
+           sum(amount * ((credit = 'available')::int - (debit = 'available')::int)) as available,
+           sum(amount * ((credit = 'held')::int - (debit = 'held')::int)) as held,
+           sum(amount * ((credit = 'refund_pending')::int - (debit = 'refund_pending')::int)) as refund_pending,
+           sum(amount * ((credit = 'disputed')::int - (debit = 'disputed')::int)) as disputed,
+           sum(amount * ((debit = 'debt')::int - (credit = 'debt')::int)) as debt
     from transfers
     where wallet is not null
     group by wallet
@@ -105,3 +110,211 @@ left join (
           where x.spend_cap_id is not null and o.money <> 'released') one
     group by cap
 ) p on p.cap = c.id
+
+-- name: i8_deposits
+-- Sides whose deposits say another sum came in, went back, or waits to, than their transfers.
+select count(*) as checked,
+       count(*) filter (where coalesce(d.came, 0) <> coalesce(t.came, 0) or coalesce(d.waits, 0) <> s.refund_pending
+                        or coalesce(d.gone, 0) <> coalesce(t.gone, 0)) as broken
+from sides s
+left join (
+    select side_id, sum(credited) as came, sum(credited) filter (where state = 'refunding') as waits,
+           sum(credited) filter (where state = 'refunded') as gone
+    from deposits
+    group by side_id
+) d on d.side_id = s.id
+left join (
+    select wallet, sum(amount) filter (where kind = 'deposit') as came,
+           coalesce(sum(amount) filter (where kind = 'refund_sent'), 0)
+           - coalesce(sum(amount) filter (where kind = 'refund_undone' and debit <> 'refund_pending'), 0) as gone
+    from transfers
+    where wallet is not null
+    group by wallet
+) t on t.wallet = s.wallet
+
+-- name: i9_vouchers
+-- Modes in which the house owes another sum than the vouchers in force are worth, or where one became another deposit than its own.
+with owed as (
+    select mode, sum(amount * ((credit = 'vouchers')::int - (debit = 'vouchers')::int)) as amount
+    from transfers
+    where 'vouchers' in (debit, credit)
+    group by mode
+), in_force as (
+    select b.mode, sum(b.face_value) as amount
+    from voucher_batches b join vouchers v on v.batch_id = b.id
+    where b.state = 'active' and v.redeemed_at is null and v.voided_at is null
+    group by b.mode
+), misfits as (
+    select s.mode
+    from deposits d
+    join sides s on s.id = d.side_id
+    left join vouchers v on v.redeemed_deposit = d.id
+    left join voucher_batches b on b.id = v.batch_id
+    where (d.method = 'voucher') <> (v.number is not null)
+       or v.number is not null and (d.credited is distinct from b.face_value or s.mode <> b.mode)
+)
+select count(*) as checked,
+       count(*) filter (where coalesce(o.amount, 0) <> coalesce(i.amount, 0)
+                        or m.mode in (select mode from misfits)) as broken
+from (values ('test'), ('live')) m (mode)
+left join owed o on o.mode = m.mode
+left join in_force i on i.mode = m.mode
+
+-- name: i10_cash
+-- Deposits of cash that count without a receipt, or without the yes of another person than the one who wrote it.
+select count(*) as checked,
+       count(*) filter (where d.method = 'cash' and (r.recorded_by is null or c.verdict is distinct from 'approved'
+                                                     or c.decided_by = r.recorded_by)) as broken
+from deposits d
+left join cash_receipts r on r.deposit_id = d.id
+left join cash_decisions c on c.deposit_id = d.id
+where d.credited is not null
+
+-- name: i1_recent
+-- As i1_sums, of wallets with a transfer since the one given. Indexes transfers_pkey, transfers_by_wallet.
+with moved as (
+    select distinct wallet from transfers where id > %(after)s and wallet is not null
+)
+select count(*) as checked,
+       count(*) filter (where s.available <> t.available or s.held <> t.held or s.refund_pending <> t.refund_pending
+                        or s.disputed <> t.disputed or s.debt <> t.debt) as broken
+from moved m
+join sides s on s.wallet = m.wallet
+cross join lateral (
+    select sum(amount * ((credit = 'available')::int - (debit = 'available')::int)) as available,
+           sum(amount * ((credit = 'held')::int - (debit = 'held')::int)) as held,
+           sum(amount * ((credit = 'refund_pending')::int - (debit = 'refund_pending')::int)) as refund_pending,
+           sum(amount * ((credit = 'disputed')::int - (debit = 'disputed')::int)) as disputed,
+           sum(amount * ((debit = 'debt')::int - (credit = 'debt')::int)) as debt
+    from transfers
+    where wallet = m.wallet
+) t
+
+-- name: i11_held
+-- Sides that hold another sum than their open orders and extensions do. Index orders_by_end.
+select count(*) as checked, count(*) filter (where s.held <> coalesce(h.amount, 0)) as broken
+from sides s
+left join (
+    select o.side_id, sum(o.price + coalesce(x.amount, 0)) as amount
+    from orders o
+    left join lateral (select sum(amount) as amount from extensions where order_id = o.id) x on true
+    where o.money = 'held' and o.state in ('placing', 'waiting', 'received', 'resend_pending')
+    group by o.side_id
+) h on h.side_id = s.id
+
+-- name: i12_ends
+-- Orders that hold money long after their end. Index orders_by_end.
+select count(*) as checked, count(*) filter (where expires_at < %(late)s and money = 'held') as broken
+from orders
+where state in ('placing', 'waiting', 'received', 'resend_pending')
+
+-- name: i13_lots
+-- Sides whose figures are not what follows from their deposits, disputes and orders, which is derived without one transfer:
+-- docs/explain/money.md has the derivation. And sides that have another sum disputed than their open disputes say.
+select count(*) as checked,
+       count(*) filter (where s.available + s.held - s.debt
+                              <> coalesce(d.given, 0) - coalesce(x.gone, 0) - coalesce(o.spent, 0) - coalesce(e.spent, 0)
+                        or s.disputed <> coalesce(x.frozen, 0)) as broken
+from sides s
+left join (
+    select side_id, sum(credited + bonus) as given
+    from deposits
+    where credited is not null and state not in ('refunding', 'refunded')
+    group by side_id
+) d on d.side_id = s.id
+left join (
+    select d.side_id, sum(x.amount + x.bonus) as gone, sum(x.amount) filter (where x.state = 'open') as frozen
+    from disputes x join deposits d on d.id = x.deposit_id
+    where x.state <> 'won'
+    group by d.side_id
+) x on x.side_id = s.id
+left join (select side_id, sum(price) as spent from orders where money = 'captured' group by side_id) o on o.side_id = s.id
+left join (
+    select o.side_id, sum(x.amount) as spent
+    from extensions x join orders o on o.id = x.order_id
+    where o.money = 'captured'
+    group by o.side_id
+) e on e.side_id = s.id
+
+-- name: i14_trial
+-- Modes in which the stored figures of all sides and the accounts of the house, by their days and what came since, do not sum
+-- to zero.
+with after as (
+    select coalesce(max(through), 0) as id from house_days
+), books as (
+    select mode, available + held + refund_pending + disputed - debt as amount from sides
+    union all
+    select mode, credit - debit from house_days
+    union all
+    select mode, case when credit in ('available', 'held', 'refund_pending', 'disputed', 'debt') then 0 else amount end
+                 - case when debit in ('available', 'held', 'refund_pending', 'disputed', 'debt') then 0 else amount end
+    from transfers
+    where id > (select id from after)
+), sums as (
+    select mode, sum(amount) as amount from books group by mode
+)
+select count(*) as checked, count(*) filter (where coalesce(s.amount, 0) <> 0) as broken
+from (values ('test'), ('live')) m (mode) left join sums s on s.mode = m.mode
+
+-- name: i15_days
+-- Modes in which an account of the house has another sum by day than its transfers.
+with ranges as (
+    select through, lag(through, 1, 0::bigint) over (order by through) as after
+    from (select distinct through from house_days) one
+), postings as (
+    select r.through, t.mode, t.debit as account, t.amount as debit, 0 as credit
+    from ranges r join transfers t on t.id > r.after and t.id <= r.through
+    union all
+    select r.through, t.mode, t.credit, 0, t.amount
+    from ranges r join transfers t on t.id > r.after and t.id <= r.through
+), sums as (
+    select through, mode, account, sum(debit) as debit, sum(credit) as credit
+    from postings
+    where account not in ('available', 'held', 'refund_pending', 'disputed', 'debt')
+    group by through, mode, account
+), misfits as (
+    select coalesce(h.mode, s.mode) as mode
+    from house_days h full join sums s on s.through = h.through and s.mode = h.mode and s.account = h.account
+    where h.debit is distinct from s.debit or h.credit is distinct from s.credit
+)
+select count(*) as checked, count(*) filter (where m.mode in (select mode from misfits)) as broken
+from (values ('test'), ('live')) m (mode)
+
+-- name: place
+-- Where the next look at recent wallets begins: the last transfer that was committed for sure. Primary key, from its end.
+select coalesce((select through from money_checks where name = 'i1_recent'), 0) as after,
+       coalesce((select id from transfers where made_at < %(settled)s order by id desc limit 1), 0) as through
+
+-- name: record
+-- The outcome of a check. A failure stays until the check passes and staff have acknowledged it; one that grew needs a new word.
+insert into money_checks as c (name, checked_at, checked, broken, through, failed_at)
+values (%(name)s, %(now)s, %(checked)s, %(broken)s, %(through)s, case when %(broken)s > 0 then %(now)s::timestamptz end)
+on conflict (name) do update
+set checked_at = excluded.checked_at, checked = excluded.checked, broken = excluded.broken, through = excluded.through,
+    failed_at = case when excluded.broken > 0 then coalesce(c.failed_at, excluded.failed_at)
+                     when c.acknowledged_at is null then c.failed_at end,
+    acknowledged_at = case when excluded.broken between 1 and c.broken then c.acknowledged_at end,
+    acknowledged_by = case when excluded.broken between 1 and c.broken then c.acknowledged_by end
+
+-- name: failed
+-- What refunds wait for.
+select name, checked_at, broken, failed_at, acknowledged_at, acknowledged_by
+from money_checks
+where failed_at is not null
+order by name
+
+-- name: acknowledge
+update money_checks
+set failed_at = case when broken > 0 then failed_at end,
+    acknowledged_at = case when broken > 0 then %(now)s::timestamptz end,
+    acknowledged_by = case when broken > 0 then %(staff)s end
+where failed_at is not null
+
+-- name: resolve
+update payment_exceptions
+set resolved_at = %(now)s, resolved_by = %(staff)s
+where method = %(method)s and resolved_at is null
+
+-- name: proven_at
+-- When everything was proved last.
+select min(checked_at) as at from money_checks where name = any(%(names)s) having count(*) = cardinality(%(names)s)

@@ -15,9 +15,12 @@ from onceline.core.notices.model import MAILS_FOR, NOTIFICATIONS_FOR
 from onceline.core.orders import store as orders
 from onceline.core.orders.context import Context
 from onceline.core.outbox import store as outbox
+from onceline.core.processors import store as processors
 from onceline.core.selftests import commands as selftests
 from onceline.core.suppliers import store as suppliers
 from onceline.core.vault import Vault
+from onceline.core.vouchers import store as vouchers
+from onceline.core.vouchers.commands import GUESSES_WITHIN
 from onceline.core.webhooks import store as webhooks
 
 WITHHELD_FOR = timedelta(hours=24)
@@ -68,6 +71,9 @@ def _steps(context: Context, now: datetime) -> Iterator[tuple[str, Callable[[Tra
     yield "deleted_webhooks", lambda tx: webhooks.prune_deleted(tx, _BATCH)
     yield "self_test_runs", lambda tx: selftests.prune(tx, now - SELF_TESTS_FOR, _BATCH)
     yield "supplier_alerts", lambda tx: suppliers.prune_alerts(tx, now - ALERTS_FOR)
+    yield "openings", lambda tx: processors.prune_openings(tx, now - IDEMPOTENCY_FOR, _BATCH)
+    yield "hints", lambda tx: processors.prune_hints(tx, now - EVENTS_FOR, _BATCH)
+    yield "voucher_guesses", lambda tx: vouchers.prune_guesses(tx, now - GUESSES_WITHIN)
     yield "tickets", lambda tx: access.prune_tickets(tx, now)
     yield "sessions", lambda tx: sessions.prune_sessions(tx, now - SESSIONS_FOR, _BATCH)
 

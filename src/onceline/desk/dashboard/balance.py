@@ -5,26 +5,26 @@ Promises that test money is added on the test side alone, and never above MOST_T
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 from django.contrib import messages
 from django.http import Http404, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_POST
 
 from onceline.core.db import Row, Transaction
-from onceline.core.errors import LimitExceeded
+from onceline.core.deposits import commands as deposits
+from onceline.core.errors import LimitExceeded, Unavailable
 from onceline.core.ledger import store as ledger
-from onceline.core.ledger.model import SANDBOX
+from onceline.core.ledger.model import AVAILABLE, SANDBOX, Move, change_of
 from onceline.core.money import MICROS
 from onceline.core.orders import store, view
 from onceline.core.orders.model import LIVE
 from onceline.core.orders.store import Wanted
-from onceline.core.outbox.store import Draft, append
 from onceline.desk.dashboard import care
 from onceline.desk.dashboard.acting import Acting, Desked, acts
+from onceline.desk.dashboard.deposit_words import MEANINGS, Meaning
 from onceline.desk.dashboard.history import order_row
 from onceline.desk.dashboard.paging import PAGE, row_before
 from onceline.desk.formats import money
@@ -33,34 +33,6 @@ from onceline.desk.house import house
 TEST_MONEY, MOST_TEST_MONEY = 100 * MICROS, 1000 * MICROS
 HOLDING_SHOWN = 10
 _LIVE_COUNTED = 100
-
-
-class Meaning(NamedTuple):
-    """Of a kind of transfer. `sign`: what it does to what can be spent."""
-
-    title: Any
-    sentence: Any
-    sign: int
-
-
-MEANINGS = {
-    "deposit": Meaning(gettext_lazy("Deposit"), gettext_lazy("Money came in. You can spend it."), 1),
-    "hold": Meaning(
-        gettext_lazy("Held"),
-        gettext_lazy("Set aside for an order. It is taken when a code comes, and returned when none does."),
-        -1,
-    ),
-    "capture": Meaning(
-        gettext_lazy("Charged"),
-        gettext_lazy("The order did its work, so what was set aside for it was taken."),
-        0,
-    ),
-    "release": Meaning(
-        gettext_lazy("Returned"),
-        gettext_lazy("The order ended without a code, so what was set aside is yours again."),
-        1,
-    ),
-}
 
 
 @acts()
@@ -81,6 +53,7 @@ def balance(request: Desked) -> HttpResponse:
         "test_money": TEST_MONEY,
         "most_test_money": MOST_TEST_MONEY,
         "mark": care.form_mark(),
+        "payable": _payable(acting),
     }
     return render(request, "dashboard/balance/balance.html", facts)
 
@@ -106,11 +79,18 @@ def add_test_money(request: Desked) -> HttpResponse:
     return redirect("balance", mode=acting.mode)
 
 
+def _payable(acting: Acting) -> bool:
+    """Whether there is a way to pay. The balance can be read also while nobody can say."""
+    try:
+        return bool(house().till.ways(acting.mode))
+    except Unavailable:
+        return False
+
+
 def _credit(tx: Transaction, side: int) -> None:
     """Looked at under the side's lock, after the deposit: two at once cannot both be the last. Raises LimitExceeded."""
     now = house().clock.now()
-    seq = ledger.deposit(tx, side, TEST_MONEY, SANDBOX, now)
-    append(tx, side, seq, [Draft("deposit.credited")], now)
+    deposits.give(tx, side, TEST_MONEY, SANDBOX, now)
     if ledger.balance(tx, side).available > MOST_TEST_MONEY:
         raise LimitExceeded("So much test money is enough.", limit="test money", retry_after_s=3600)
 
@@ -125,14 +105,15 @@ def _holding(tx: Transaction, acting: Acting) -> tuple[int, list[dict[str, Any]]
 
 
 def _line(row: Row) -> dict[str, Any]:
-    """A kind that this page does not know yet is shown by its name, and with no effect."""
-    meaning = MEANINGS.get(row.kind) or Meaning(row.kind, "", 0)
+    """A kind that this page does not know yet is shown by its name."""
+    move = Move(row.kind, row.debit, row.credit, row.amount)
+    meaning = MEANINGS.get(row.kind) or Meaning(row.kind, "")
     order = row.order_id
     return {
         "title": meaning.title,
         "sentence": meaning.sentence,
         "amount": row.amount,
-        "effect": meaning.sign * row.amount,
+        "effect": change_of([move], AVAILABLE),
         "at": row.made_at,
         "order": str(order) if order else None,
     }

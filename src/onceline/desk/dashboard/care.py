@@ -25,7 +25,7 @@ from onceline.desk.people.sessions import hashed
 
 FIELD = "once"
 """The hidden field that every form carries whose work must not be done twice."""
-_LONGEST, _REMEMBERED = 64, 40
+LONGEST, _REMEMBERED = 64, 40
 _DONE, _SHOWN = "forms_done", "shown_once"
 _SHOWN_FOR = timedelta(minutes=10)
 
@@ -43,7 +43,7 @@ def doing(request: Desked) -> Iterator[bool]:
     form undone. Raises BadRequest for a form without a mark.
     """
     mark = request.POST.get(FIELD, "")
-    if not 0 < len(mark) <= _LONGEST:
+    if not 0 < len(mark) <= LONGEST:
         raise BadRequest
     with transaction.atomic():
         _read_anew(request)

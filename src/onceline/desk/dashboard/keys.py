@@ -33,6 +33,9 @@ SCOPE_SENTENCES: dict[str, Any] = {
     "orders:read": gettext_lazy("See orders, messages and codes, and the catalogue."),
     "orders:write": gettext_lazy("Order numbers and change orders. Spends the balance, up to the cap."),
     "balance:read": gettext_lazy("See the balance and the statement."),
+    "deposits:write": gettext_lazy(
+        "Pay money in, redeem vouchers, and ask for deposits back. Money goes back only to where it came from."
+    ),
     "events:read": gettext_lazy("Follow what happens, live and afterwards."),
     "keys:manage": gettext_lazy("Make, rotate and revoke keys with at most its own rights."),
     "webhooks:manage": gettext_lazy("Manage webhooks, and read what was sent to them."),

@@ -16,6 +16,7 @@ from django.utils.translation import ngettext
 from onceline.core.access.commands import KEYS_PER_SIDE
 from onceline.core.catalog.model import load_services
 from onceline.core.catalog.store import RECORD_DAYS, USUAL_WINDOW_S
+from onceline.core.deposits import model as deposits
 from onceline.core.exports import model as exports
 from onceline.core.notices import model as notices
 from onceline.core.retention import commands as retention
@@ -113,7 +114,7 @@ def _promised() -> dict[str, Any]:
     per_cent = django_formats.number_format(promised.UPTIME_PER_MILLE / 10, 1)
     milliseconds = promised.SHARE_MEDIAN_MS
     return {
-        "deposit_refund_for": exactly(promised.DEPOSIT_REFUND_FOR),
+        "deposit_refund_for": exactly(deposits.REFUND_FOR),
         "uptime": _("%(n)s %%") % {"n": per_cent},
         "maintenance_notice": exactly(promised.MAINTENANCE_NOTICE),
         "share_median": ngettext("%(n)d millisecond", "%(n)d milliseconds", milliseconds)

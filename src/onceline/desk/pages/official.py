@@ -1,18 +1,21 @@
 """Who this installation is to the outside: its addresses, its processors (P16, P17), security.txt and robots.txt.
 
-Everything comes from the configuration; nothing of a supplier but its name and kind is ever shown.
+Everything comes from the configuration; nothing of a supplier or a processor of payments but its name and kind is ever
+shown.
 """
 
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from django.urls import reverse
 from django.utils.translation import gettext as _
 
 from onceline.core.clock import rfc3339
+from onceline.core.processors import store as payments
 from onceline.core.suppliers import store as suppliers
+from onceline.desk import ways_to_pay
 from onceline.desk.house import house
 from onceline.desk.pages.kept import Kept
 
@@ -48,8 +51,38 @@ def addresses() -> list[Address]:
     return found + [Address(_("Also ours"), one) for one in further if one]
 
 
+class _Taker(NamedTuple):
+    """A processor of payments that is switched on."""
+
+    name: str
+    kind: str
+    mode: str
+
+
+class WayBack(NamedTuple):
+    """A way to pay of the live side, and whether and where its money goes back."""
+
+    title: Any
+    name: str
+    back: str
+
+
 def processors() -> list[Processor]:
-    return [*_mail(), *(_supplier(name, kind) for name, kind in _suppliers.get(None)[0])]
+    suppliers_here = [_supplier(name, kind) for name, kind in _suppliers.get(None)[0]]
+    return [*_mail(), *suppliers_here, *(_payments(one.name, one.kind) for one in _paid_by.get(None)[0])]
+
+
+def takes_payments() -> bool:
+    """Whether anybody else than the operator can be paid here."""
+    return bool(_paid_by.get(None)[0])
+
+
+def ways_back() -> list[WayBack]:
+    return [
+        WayBack(ways_to_pay.title_of(name, kind), name, ways_to_pay.back_of(name, kind))
+        for name, kind, mode in _paid_by.get(None)[0]
+        if mode == "live"
+    ]
 
 
 def _mail() -> list[Processor]:
@@ -69,11 +102,23 @@ def _supplier(name: str, kind: str) -> Processor:
     return Processor(name, task, data)
 
 
+def _payments(name: str, kind: str) -> Processor:
+    words = ways_to_pay.WORDS[kind]
+    return Processor(name, words.task, words.data)
+
+
 def _read_suppliers(_: None, __: datetime) -> list[tuple[str, str]]:
     with house().db.statement() as tx:
         return [(row.name, row.kind) for row in suppliers.records(tx) if row.enabled]
 
 
+def _read_paid_by(_: None, __: datetime) -> list[_Taker]:
+    with house().db.statement() as tx:
+        rows = [row for row in payments.records(tx) if row.enabled and ways_to_pay.is_outside(row.kind)]
+    return [_Taker(row.name, row.kind, row.mode) for row in rows]
+
+
+_paid_by: Kept[None, list[_Taker]] = Kept(_read_paid_by, 1)
 _suppliers: Kept[None, list[tuple[str, str]]] = Kept(_read_suppliers, 1)
 
 

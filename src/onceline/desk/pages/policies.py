@@ -19,9 +19,9 @@ from django.utils.translation import gettext, gettext_noop
 
 from onceline.core.notices import commands as notices
 from onceline.desk.house import house
+from onceline.desk.pages import official
 from onceline.desk.pages.figures import figures
 from onceline.desk.pages.kept import Kept
-from onceline.desk.pages.official import processors
 
 _HEADING = re.compile(r'<h2 id="([a-z0-9-]{1,60})">([^<]{1,200})</h2>')
 
@@ -137,7 +137,12 @@ def editions(policy: Policy) -> list[Edition]:
 
 def body(policy: Policy, edition: Edition) -> str:
     """The text with this installation's own figures, as safe HTML."""
-    facts = {**figures(), "processors": processors()}
+    facts = {
+        **figures(),
+        "processors": official.processors(),
+        "takes_payments": official.takes_payments(),
+        "ways_back": official.ways_back(),
+    }
     return render_to_string(f"pages/policies/{policy.slug}/{edition.version.number}.html", facts)
 
 

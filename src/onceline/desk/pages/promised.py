@@ -7,8 +7,6 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-DEPOSIT_REFUND_FOR = timedelta(days=14)
-"""M4: after a deposit of which nothing was spent; the operator pays it back by hand."""
 UPTIME_PER_MILLE = 999
 """D11: of a month."""
 MAINTENANCE_NOTICE = timedelta(hours=24)

@@ -65,7 +65,8 @@ def official_addresses(request: HttpRequest) -> HttpResponse:
 
 @require_safe
 def processors(request: HttpRequest) -> HttpResponse:
-    return public(request, "pages/processors.html", {"processors": official.processors()})
+    facts = {"processors": official.processors(), "takes_payments": official.takes_payments()}
+    return public(request, "pages/processors.html", facts)
 
 
 @require_safe

@@ -17,10 +17,9 @@ from django.shortcuts import redirect
 
 from onceline.core.access import commands as access
 from onceline.core.db import Transaction
-from onceline.core.ledger import store as ledger
+from onceline.core.deposits import commands as deposits
 from onceline.core.ledger.model import SANDBOX
 from onceline.core.money import MICROS
-from onceline.core.outbox.store import Draft, append
 from onceline.desk.house import house
 from onceline.desk.people import sessions, team
 from onceline.desk.people.models import Person
@@ -101,8 +100,7 @@ def _credit(tx: Transaction, account: str, amount: int) -> None:
     if not amount:
         return
     side, now = access.side_of(tx, account, "test"), house().clock.now()
-    seq = ledger.deposit(tx, side, amount, SANDBOX, now)
-    append(tx, side, seq, [Draft("deposit.credited")], now)
+    deposits.give(tx, side, amount, SANDBOX, now)
 
 
 def forget_unproven(limit: int = 200) -> None:

@@ -32,6 +32,9 @@ async def balance(house: AnyHouse, grant: BalanceRead) -> dict[str, str]:
     return {
         "available": format_amount(found.available),
         "held": format_amount(found.held),
+        "refund_pending": format_amount(found.refund_pending),
+        "disputed": format_amount(found.disputed),
+        "debt": format_amount(found.debt),
         "currency": found.currency,
         "mode": found.mode,
     }

@@ -1,0 +1,462 @@
+"""Callbacks, refunds and disputes through the door and the worker, against a Stripe of our own in a process of its own."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+import structlog
+
+from onceline.core.money import MICROS
+from tests.counterparts.stripe.process import FakeStripe
+from tests.edge.door import assert_problem, eventually
+from tests.payments.counter import Counter
+from tests.personas import CHARLIE
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def paid(counter: Counter, cards: FakeStripe, amount: str = "10.00") -> dict[str, Any]:
+    """At the payment page, and credited after Stripe's call."""
+    deposit = counter.begun(amount, "cards")
+    cards.pay(counter.processor_id(deposit))
+    call(counter, cards, "checkout.session.completed")
+    counter.work()
+    found = counter.read(deposit)
+    assert found["state"] == "credited"
+    return found
+
+
+def call(counter: Counter, cards: FakeStripe, kind: str, *secrets: str, name: str = "cards") -> int:
+    """Stripe's latest event of a kind comes to our door; the status of the answer."""
+    headers, body = cards.signed(cards.events(kind)[-1]["id"], *secrets)
+    return counter.call(name, headers, body).status_code
+
+
+def refunds_at_stripe(cards: FakeStripe) -> list[dict[str, Any]]:
+    return [one["data"]["object"] for one in cards.events("refund.created")]
+
+
+# Callbacks --------------------------------------------------------------------------------------------------------
+
+
+def test_a_deposit_by_card_is_credited_after_stripe_called(counter: Counter, cards: FakeStripe) -> None:
+    deposit = counter.begun("25.00", "cards")
+    assert deposit["pay_url"].startswith(cards.url)
+    assert counter.call("cards", {}, b"{}").status_code == 400
+    cards.pay(counter.processor_id(deposit))
+    assert call(counter, cards, "checkout.session.completed") == 200
+    assert counter.available == "0.0000"
+    counter.work()
+    assert (counter.read(deposit)["credited"], counter.available) == ("25.0000", "25.0000")
+    counter.shop.assert_books_are_true()
+
+
+def test_fifty_copies_of_a_call_at_once_are_one_credit(counter: Counter, cards: FakeStripe) -> None:
+    deposit = counter.begun("10.00", "cards")
+    cards.pay(counter.processor_id(deposit))
+    headers, body = cards.signed(cards.events("checkout.session.completed")[-1]["id"])
+    with ThreadPoolExecutor(25) as callers:
+        statuses = list(callers.map(lambda _: counter.call("cards", headers, body).status_code, range(50)))
+    assert statuses == [200] * 50
+    assert counter.count("processor_hints") == 1
+    with ThreadPoolExecutor(8) as workers:
+        list(workers.map(lambda _: counter.work(), range(16)))
+    assert counter.call("cards", headers, body).status_code == 200
+    counter.work()
+    assert counter.available == "10.0000"
+    assert counter.shop.events(counter.who) == ["deposit.credited"]
+    counter.shop.assert_books_are_true()
+
+
+def test_two_different_events_of_one_payment_are_one_credit(counter: Counter, cards: FakeStripe) -> None:
+    deposit = counter.begun("10.00", "cards")
+    cards.pay(counter.processor_id(deposit))
+    assert call(counter, cards, "checkout.session.completed") == 200
+    assert call(counter, cards, "payment_intent.succeeded") == 200
+    assert counter.count("processor_hints") == 2
+    with ThreadPoolExecutor(2) as workers:
+        list(workers.map(lambda _: counter.work(), range(4)))
+    assert (counter.available, counter.exceptions()) == ("10.0000", [])
+
+
+@pytest.mark.parametrize(
+    "forge",
+    [
+        lambda cards, event: cards.signed(event, "whsec_somebody"),
+        lambda cards, event: cards.signed(event, at=cards.now() - 360),
+        lambda cards, event: (cards.signed(event)[0], cards.signed(event)[1].replace(b"1000", b"9000")),
+        lambda cards, event: ({}, cards.signed(event)[1]),
+        lambda cards, event: ({"stripe-signature": "t=1,v1=00"}, b"not even JSON"),
+    ],
+    ids=["another secret", "six minutes old", "another amount", "no signature", "nonsense"],
+)
+def test_a_forged_call_changes_nothing_and_is_counted_without_a_word_of_it(
+    counter: Counter, cards: FakeStripe, forge: Callable[[FakeStripe, str], tuple[dict[str, str], bytes]]
+) -> None:
+    deposit = counter.begun("10.00", "cards")
+    cards.pay(counter.processor_id(deposit))
+    headers, body = forge(cards, cards.events("checkout.session.completed")[-1]["id"])
+    with structlog.testing.capture_logs() as logged:
+        answer = counter.call("cards", headers, body)
+    assert (answer.status_code, answer.content) == (400, b"")
+    assert (counter.count("processor_hints"), counter.exceptions()) == (0, [])
+    assert [one["event"] for one in logged] == ["processor's call is not authentic"]
+    assert set(logged[0]) == {"event", "log_level", "processor", "reason"}
+    figures = counter.http.get(f"{counter.url}/metrics").text
+    assert 'onceline_payment_callbacks_total{outcome="not_authentic",processor="cards"}' in figures
+
+
+def test_a_call_of_another_mode_changes_nothing(counter: Counter, cards: FakeStripe) -> None:
+    """A live processor that somebody gave the test endpoint's secret: the event is authentic, and of test money."""
+    counter.stripe(cards, "live-cards", mode="live")
+    deposit = counter.begun("10.00", "cards")
+    cards.pay(counter.processor_id(deposit))
+    assert call(counter, cards, "checkout.session.completed", name="live-cards") == 200
+    counter.work()
+    assert (counter.count("processor_hints"), counter.available) == (0, "0.0000")
+
+
+def test_a_call_that_is_too_long_is_turned_away(counter: Counter, cards: FakeStripe) -> None:
+    answer = counter.call("cards", {"stripe-signature": "t=1,v1=00"}, b"x" * (64 * 1024 + 1))
+    assert answer.status_code == 413
+    assert counter.call("cards", {"stripe-signature": "t=1,v1=00"}, b"x" * 64 * 1024).status_code == 400
+
+
+def test_nobody_is_called_so(counter: Counter) -> None:
+    assert counter.call("nobody", {}, b"{}").status_code == 404
+    assert counter.call("sandbox", {}, b"{}").status_code == 400
+    assert counter.http.get(f"{counter.url}/pay/sandbox").status_code == 405
+
+
+def test_while_the_database_is_away_the_processor_is_told_to_come_again(
+    counter: Counter, cards: FakeStripe, away: Callable[[bool], None]
+) -> None:
+    deposit = counter.begun("10.00", "cards")
+    cards.pay(counter.processor_id(deposit))
+    headers, body = cards.signed(cards.events("checkout.session.completed")[-1]["id"])
+    away(True)
+    answer = counter.call("cards", headers, body)
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "10")
+    away(False)
+    eventually(lambda: counter.call("cards", headers, body).status_code == 200, 15)
+    eventually(lambda: counter.work(), 15)
+    eventually(lambda: counter.available == "10.0000", 10)
+
+
+def test_a_call_that_comes_before_we_know_what_stripe_calls_it_is_credited(
+    counter: Counter, cards: FakeStripe
+) -> None:
+    """As when we died between Stripe's answer and our own note of it."""
+    deposit = counter.begin("10.00", "cards", key="one").json()
+    session = counter.processor_id(deposit)
+    counter.shop.run("update deposits set processor_id = null")
+    counter.shop.run("update openings set url = null")
+    cards.pay(session)
+    assert call(counter, cards, "checkout.session.completed") == 200
+    counter.work()
+    assert (counter.processor_id(deposit), counter.available) == (session, "10.0000")
+    assert counter.begin("10.00", "cards", key="one").json()["id"] == deposit["id"]
+
+
+def test_a_call_that_was_lost_is_made_up_for_by_asking(counter: Counter, cards: FakeStripe) -> None:
+    deposit = counter.begun("10.00", "cards")
+    cards.pay(counter.processor_id(deposit))
+    counter.shop.clock.advance(59)
+    assert counter.work() == 0
+    counter.shop.clock.advance(2)
+    assert counter.work() == 1
+    assert counter.available == "10.0000"
+
+
+def test_a_payment_of_somebody_else_is_kept_for_staff(counter: Counter, cards: FakeStripe) -> None:
+    deposit = counter.begun("10.00", "cards")
+    session = counter.processor_id(deposit)
+    counter.shop.run("delete from openings")
+    counter.shop.run("delete from deposits")
+    cards.pay(session)
+    assert call(counter, cards, "checkout.session.completed") == 200
+    counter.work()
+    (row,) = counter.shop.rows(
+        "select code, object_id, amount, currency, resolved_at from payment_exceptions"
+    )
+    assert row == ("unknown_payment", session, 10 * MICROS, "USD", None)
+    counter.shop.assert_books_are_true()
+
+
+def test_a_call_about_one_customers_payment_never_credits_another(
+    counter: Counter, cards: FakeStripe
+) -> None:
+    charlie = counter.of(counter.shop.customer(CHARLIE, balance=0))
+    ours, theirs = counter.begun("10.00", "cards"), charlie.begun("10.00", "cards")
+    session = counter.processor_id(theirs)
+    cards.pay(session)
+    cards.lie(session, client_reference_id=ours["id"], metadata={"deposit": ours["id"]})
+    call(counter, cards, "checkout.session.completed")
+    counter.work()
+    assert (counter.available, charlie.available) == ("0.0000", "0.0000")
+    assert counter.exceptions() == ["foreign_payment"]
+
+
+@pytest.mark.parametrize(
+    ("said", "credited"),
+    [({"amount_total": 900}, (None, ["wrong_amount"])), ({"currency": "eur"}, (None, ["not_readable"]))],
+    ids=["another amount", "another currency"],
+)
+def test_what_is_read_back_otherwise_than_asked_for_credits_nothing(
+    counter: Counter, cards: FakeStripe, said: dict[str, Any], credited: tuple[str | None, list[str]]
+) -> None:
+    deposit = counter.begun("10.00", "cards")
+    session = counter.processor_id(deposit)
+    cards.pay(session)
+    cards.lie(session, **said)
+    call(counter, cards, "checkout.session.completed")
+    counter.work()
+    assert (counter.read(deposit)["credited"], counter.exceptions()) == credited
+    counter.shop.assert_books_are_true()
+
+
+def test_while_stripe_is_away_a_call_waits_and_nothing_is_lost(counter: Counter, cards: FakeStripe) -> None:
+    deposit = counter.begun("10.00", "cards")
+    session = counter.processor_id(deposit)
+    cards.pay(session)
+    call(counter, cards, "checkout.session.completed")
+    cards.fail(f"GET checkout/sessions/{session}", "cut_before")
+    counter.work()
+    assert counter.available == "0.0000"
+    counter.shop.clock.advance(6)
+    counter.work()
+    assert counter.available == "10.0000"
+
+
+# Beginning --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("how", ["cut_before", "cut", "409", "429", "html"])
+def test_when_stripe_does_not_answer_the_same_key_goes_on(
+    counter: Counter, cards: FakeStripe, how: str
+) -> None:
+    cards.fail("POST checkout/sessions", how)
+    answer = counter.begin("10.00", "cards", key="one")
+    assert_problem(answer, 503, "processor_away", retry_after_s=10)
+    again = counter.begin("10.00", "cards", key="one")
+    assert again.status_code == 201
+    assert (counter.count("deposits"), len(cards.tell("asked"))) == (1, 2)
+    sessions = {one["data"]["object"]["id"] for one in cards.events("checkout.session")}
+    cards.pay(counter.processor_id(again.json()))
+    assert len(sessions) <= 1
+
+
+def test_a_key_that_stripe_refuses_is_for_staff(counter: Counter, cards: FakeStripe) -> None:
+    cards.set(key_revoked=True)
+    assert_problem(counter.begin("10.00", "cards"), 503, "processor_away", retry_after_s=10)
+    assert counter.exceptions() == ["not_opened"]
+    counter.shop.clock.advance(3700)
+    counter.work()
+    assert counter.shop.value("select state from deposits") == "expired"
+
+
+def test_only_the_first_deposit_asks_the_bank_to_authenticate(counter: Counter, cards: FakeStripe) -> None:
+    first, again = counter.begun("10.00", "cards"), counter.begun("10.00", "cards")
+    cards.pay(counter.processor_id(first))
+    call(counter, cards, "checkout.session.completed")
+    counter.work()
+    counter.shop.clock.advance(1)
+    third = counter.begun("10.00", "cards")
+    asked = [
+        cards.tell("set", id=counter.processor_id(one), fields={}).get("payment_method_options")
+        for one in (first, again, third)
+    ]
+    assert [bool(one) for one in asked] == [True, True, False]
+
+
+# Refunds ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.promise("M4")
+def test_a_deposit_goes_back_to_its_card(counter: Counter, cards: FakeStripe) -> None:
+    deposit = paid(counter, cards)
+    assert counter.ask_back(deposit).status_code == 202
+    counter.work()
+    assert counter.read(deposit)["refund"]["state"] == "sent"
+    (sent,) = refunds_at_stripe(cards)
+    assert (sent["amount"], sent["currency"]) == (1000, "usd")
+    counter.shop.assert_books_are_true()
+
+
+@pytest.mark.parametrize("how", ["cut", "cut_before", "500", "429"])
+def test_a_refund_whose_answer_was_lost_is_paid_out_once(
+    counter: Counter, cards: FakeStripe, how: str
+) -> None:
+    deposit = paid(counter, cards)
+    counter.ask_back(deposit)
+    cards.fail("POST refunds", how)
+    counter.work()
+    assert counter.read(deposit)["refund"]["state"] == "sending"
+    for _ in range(4):
+        counter.shop.clock.advance(3600)
+        counter.work()
+    assert counter.read(deposit)["refund"]["state"] == "sent"
+    assert len(refunds_at_stripe(cards)) == 1
+    counter.shop.assert_books_are_true()
+
+
+def test_a_refund_is_looked_for_before_it_is_sent_again_when_stripe_forgot_the_key(
+    counter: Counter, cards: FakeStripe
+) -> None:
+    deposit = paid(counter, cards)
+    counter.ask_back(deposit)
+    cards.fail("POST refunds", "cut")
+    counter.work()
+    cards.tell("prune")
+    counter.shop.clock.advance(25 * 3600)
+    counter.work()
+    assert (counter.read(deposit)["refund"]["state"], cards.asked("POST refunds")) == ("sent", 1)
+    assert len(refunds_at_stripe(cards)) == 1
+
+
+def test_a_worker_that_is_killed_between_sending_and_the_answer_pays_out_once(
+    counter: Counter, cards: FakeStripe
+) -> None:
+    deposit = paid(counter, cards)
+    counter.ask_back(deposit)
+    cards.set(hang_s=20.0)
+    cards.fail("POST refunds", "hang")
+    worker = _worker(counter)
+    eventually(lambda: refunds_at_stripe(cards), 30)
+    os.kill(worker.pid, signal.SIGKILL)
+    worker.wait()
+    assert counter.read(deposit)["refund"]["state"] == "sending"
+    assert counter.work() == 0  # the dead worker's claim still stands
+    counter.shop.clock.advance(600)  # the worker's clock was the machine's
+    counter.work()
+    assert counter.read(deposit)["refund"]["state"] == "sent"
+    assert len(refunds_at_stripe(cards)) == 1
+    counter.shop.assert_books_are_true()
+
+
+def _worker(counter: Counter) -> subprocess.Popen[bytes]:
+    """One round of refunds in a process of its own, which may die."""
+    settings = counter.shop.context.vault._keys  # type: ignore[attr-defined]  # only to tell where the keys are
+    told = {"conninfo": counter.shop.db.conninfo, "keys": str(settings._folder)}
+    code = (
+        "import json, sys\n"
+        "from pathlib import Path\n"
+        "from onceline.config import Settings\n"
+        "from onceline.core.clock import SystemClock\n"
+        "from onceline.core.db import Database\n"
+        "from onceline.payments import rounds\n"
+        "from onceline.payments.till import Till\n"
+        "from onceline.wiring import open_context\n"
+        "told = json.loads(sys.argv[1])\n"
+        "settings = Settings(keystore_dir=Path(told['keys']))\n"
+        "with Database(told['conninfo'], size=2, name='mortal') as db:\n"
+        "    rounds.refunds_round(Till(db, open_context(db, settings, SystemClock()), None))\n"
+    )
+    return subprocess.Popen([sys.executable, "-c", code, json.dumps(told)], cwd=ROOT)
+
+
+def test_a_refund_that_fails_days_later_is_available_again(counter: Counter, cards: FakeStripe) -> None:
+    deposit = paid(counter, cards)
+    counter.ask_back(deposit)
+    counter.work()
+    (sent,) = refunds_at_stripe(cards)
+    counter.shop.clock.advance(3 * 86400)
+    cards.tell("advance", seconds=3 * 86400)
+    cards.tell("refund", refund=sent["id"], status="failed", reason="expired_or_canceled_card")
+    assert call(counter, cards, "refund.failed") == 200
+    counter.work()
+    found = counter.read(deposit)
+    assert (found["state"], found["refund"]["state"], counter.available) == ("credited", "undone", "10.0000")
+    assert counter.exceptions() == ["refund_undone"]
+    counter.shop.assert_books_are_true()
+
+
+def test_a_refund_on_its_way_is_confirmed_by_stripes_call(counter: Counter, cards: FakeStripe) -> None:
+    deposit = paid(counter, cards)
+    cards.set(refunds={"status": "pending", "pending_reason": "processing"})
+    counter.ask_back(deposit)
+    counter.work()
+    assert counter.read(deposit)["refund"]["state"] == "sending"
+    (sent,) = refunds_at_stripe(cards)
+    cards.tell("refund", refund=sent["id"], status="succeeded")
+    assert call(counter, cards, "refund.updated") == 200
+    counter.work()
+    assert counter.read(deposit)["refund"]["state"] == "sent"
+    assert cards.asked("POST refunds") == 1
+
+
+def test_a_refund_that_nobody_here_asked_for_is_for_staff(counter: Counter, cards: FakeStripe) -> None:
+    deposit = paid(counter, cards)
+    counter.ask_back(deposit)
+    counter.work()
+    counter.shop.run("update deposit_refunds set processor_id = 're_other'")
+    call(counter, cards, "refund.created")
+    counter.work()
+    assert counter.exceptions() == ["unknown_refund"]
+
+
+# Disputes ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_dispute_freezes_what_is_left_and_what_is_won_comes_back(
+    counter: Counter, cards: FakeStripe
+) -> None:
+    deposit = paid(counter, cards)
+    intent = counter.shop.value("select payment_id from deposits where id = %(id)s", id=deposit["id"])
+    opened = cards.tell("dispute", intent=intent)
+    assert call(counter, cards, "charge.dispute.created") == 200
+    counter.work()
+    balance = counter.shop.balance(counter.who)
+    assert (balance.available, balance.disputed, balance.debt) == (0, 10 * MICROS, 0)
+    cards.tell("dispute_change", dispute=opened["id"], status="won")
+    assert call(counter, cards, "charge.dispute.closed") == 200
+    counter.work()
+    assert counter.shop.balance(counter.who).available == 10 * MICROS
+    counter.shop.assert_books_are_true()
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations(range(3))))
+def test_in_whatever_order_the_words_come_the_end_is_the_same(
+    counter: Counter, cards: FakeStripe, order: tuple[int, ...]
+) -> None:
+    deposit = counter.begun("10.00", "cards")
+    cards.pay(counter.processor_id(deposit))
+    intent = cards.events("payment_intent.succeeded")[-1]["data"]["object"]["id"]
+    opened = cards.tell("dispute", intent=intent)
+    cards.tell("dispute_change", dispute=opened["id"], status="lost")
+    kinds = ["checkout.session.completed", "charge.dispute.created", "charge.dispute.closed"]
+    for at in order:
+        assert call(counter, cards, kinds[at]) == 200
+        counter.work()
+    counter.shop.clock.advance(30)
+    counter.work()
+    balance = counter.shop.balance(counter.who)
+    state = counter.shop.value("select state from deposits where id = %(id)s", id=deposit["id"])
+    assert (state, balance.available, balance.disputed, balance.debt) == ("lost", 0, 0, 0)
+    assert counter.exceptions() == ["dispute"]
+    counter.shop.assert_books_are_true()
+
+
+def test_a_dispute_of_a_payment_that_is_none_of_ours_is_for_staff(
+    counter: Counter, cards: FakeStripe
+) -> None:
+    deposit = counter.begun("10.00", "cards")
+    cards.pay(counter.processor_id(deposit))
+    intent = cards.events("payment_intent.succeeded")[-1]["data"]["object"]["id"]
+    cards.tell("dispute", intent=intent)
+    call(counter, cards, "charge.dispute.created")
+    counter.shop.run("update deposits set look_at = null")
+    for _ in range(12):
+        counter.work()
+        counter.shop.clock.advance(120)
+    assert counter.exceptions() == ["unknown_dispute"]
