@@ -1,7 +1,7 @@
 """Hands requests for pages to the process that makes them, and its answers back: whole ones, for a page is small.
 
-Pages are minutes of Python an hour, codes are microseconds at a time: in one interpreter a busy dashboard would delay
-every code (docs/decisions/0025). The way between the two is a socket that only this user can reach.
+A page costs tens of milliseconds of Python: in the edge's interpreter a busy dashboard would delay every order and every
+code (docs/decisions/0025). The way between the two is a socket that only this user can reach.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ from typing import NamedTuple
 
 import httpcore
 from starlette.types import Receive, Scope, Send
+
+from onceline.doors import turn_away
 
 ANSWER_S = 60
 MOST_AT_ONCE = 200
@@ -59,6 +61,9 @@ class Relay:
         try:
             async with asyncio.timeout(ANSWER_S), asked as answer:
                 text = await answer.aread()
+        except httpcore.LocalProtocolError:  # what the client sent cannot be said in HTTP
+            await turn_away(send, 400)
+            return
         except (TimeoutError, httpcore.TimeoutException, httpcore.NetworkError, httpcore.ProtocolError):
             await _say_away(send)
             return
