@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from stat import S_IMODE
 
-import httpcore
 import pytest
 from starlette.types import Message, Scope
 
@@ -109,9 +108,17 @@ def test_no_process_in_time_is_said_to_be_away(met: Meeting, monkeypatch: pytest
     assert (start["status"], dict(start["headers"])[b"retry-after"]) == (503, b"2")
 
 
-def test_an_answer_that_breaks_off_breaks_the_connection(met: Meeting) -> None:
-    with pytest.raises(httpcore.RemoteProtocolError):
-        relayed(met, OK[:-2])
+@pytest.mark.parametrize("broken", [{"raw_path": b"/\xff"}, {"headers": [(b"host", b"a\x00b")]}])
+def test_what_is_no_http_is_turned_away_and_not_called_a_fault_of_ours(
+    met: Meeting, broken: dict[str, object]
+) -> None:
+    start, _ = asked(met, **broken)
+    assert start["status"] == 400
+
+
+def test_an_answer_that_breaks_off_is_not_handed_on(met: Meeting) -> None:
+    _, (start, body) = relayed(met, OK[:-2])
+    assert (start["status"], b"Please try again" in body["body"]) == (503, True)
 
 
 def test_nobody_else_reaches_the_socket(met: Meeting) -> None:

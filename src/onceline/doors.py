@@ -40,10 +40,10 @@ class Whole:
             async with asyncio.timeout(BODY_S):
                 body = await _body(receive)
         except TimeoutError:
-            await _turn_away(send, 408)
+            await turn_away(send, 408)
             return
         except _TooLong:
-            await _turn_away(send, 413)
+            await turn_away(send, 413)
             return
         if body is None:
             return
@@ -68,6 +68,7 @@ async def _body(receive: Receive) -> bytes | None:
     return bytes(gathered)
 
 
-async def _turn_away(send: Send, status: int) -> None:
+async def turn_away(send: Send, status: int) -> None:
+    """An answer without words, for what no browser of a person sends."""
     await send({"type": "http.response.start", "status": status, "headers": [(b"connection", b"close")]})
     await send({"type": "http.response.body", "body": b""})

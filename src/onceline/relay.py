@@ -1,7 +1,7 @@
-"""Hands requests for pages to the process that makes them, and its answers back as they come.
+"""Hands requests for pages to the process that makes them, and its answers back: whole ones, for a page is small.
 
-Pages are minutes of Python an hour, codes are microseconds at a time: in one interpreter a busy dashboard would delay
-every code (docs/decisions/0025). The way between the two is a socket that only this user can reach.
+A page costs tens of milliseconds of Python: in the edge's interpreter a busy dashboard would delay every order and every
+code (docs/decisions/0025). The way between the two is a socket that only this user can reach.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ from typing import NamedTuple
 
 import httpcore
 from starlette.types import Receive, Scope, Send
+
+from onceline.doors import turn_away
 
 ANSWER_S = 60
 MOST_AT_ONCE = 200
@@ -43,7 +45,7 @@ def meeting() -> Iterator[Meeting]:
 
 
 class Relay:
-    """An ASGI application; takes whole requests (`doors.Whole`)."""
+    """An ASGI application; takes whole requests (`doors.Whole`). A slow reader keeps none of the pages' threads."""
 
     def __init__(self, path: str) -> None:
         # A connection for each request: one that was kept could end just as a form is sent on it.
@@ -56,19 +58,18 @@ class Relay:
         asked = self._pool.stream(
             scope["method"], _address(scope), headers=_headers(scope, len(body)), content=body
         )
-        begun = False
         try:
             async with asyncio.timeout(ANSWER_S), asked as answer:
-                kept = [one for one in answer.headers if one[0].lower() not in _OF_ONE_CONNECTION | {b"date"}]
-                begun = True
-                await send({"type": "http.response.start", "status": answer.status, "headers": kept})
-                async for piece in answer.aiter_stream():
-                    await send({"type": "http.response.body", "body": piece, "more_body": True})
-            await send({"type": "http.response.body", "body": b""})
+                text = await answer.aread()
+        except httpcore.LocalProtocolError:  # what the client sent cannot be said in HTTP
+            await turn_away(send, 400)
+            return
         except (TimeoutError, httpcore.TimeoutException, httpcore.NetworkError, httpcore.ProtocolError):
-            if begun:
-                raise  # what is half sent cannot be answered otherwise: the connection breaks
             await _say_away(send)
+            return
+        kept = [one for one in answer.headers if one[0].lower() not in _OF_ONE_CONNECTION | {b"date"}]
+        await send({"type": "http.response.start", "status": answer.status, "headers": kept})
+        await send({"type": "http.response.body", "body": text})
 
 
 def _address(scope: Scope) -> httpcore.URL:

@@ -140,6 +140,7 @@ def test_nothing_secret_is_stored_or_logged_in_clear(house: House) -> None:
     assert key not in log
     assert f" {ADDRESS} POST /api/v1/orders 201 " in log
     assert f" {ADDRESS} GET /api/v1/orders/{{order_id}} " in log
+    assert f" {ADDRESS} POST /account/login/ " in log, "pages in their own process are told who asks"
 
 
 def test_no_column_could_hold_an_address(conninfo: str) -> None:

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 
 from tests.laws.guards_access import ACCESS
 from tests.laws.guards_core import CORE
+from tests.laws.guards_dashboard import DASHBOARD
 from tests.laws.guards_doors import DOORS
 from tests.laws.guards_exports import EXPORTS
 from tests.laws.guards_notices import NOTICES
@@ -33,6 +34,7 @@ MUTANTS: tuple[Mutant, ...] = (
     *ACCESS,
     *PEOPLE,
     *VOUCHERS,
+    *DASHBOARD,
 )
 FASTEST = ("a message past the grace is shown", "a message after the end counts as in time")
 """Judged in every run of the tests: theirs need no database."""

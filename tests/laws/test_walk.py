@@ -65,7 +65,7 @@ class Walk(RuleBasedStateMachine):
         self.placed: dict[int, Customer] = {}
         self.seen: dict[int, dict[str, Any]] = {}
         self.came_to: dict[str, str] = {}
-        self.came_while_open: set[str] = set()
+        self.came_while_open: dict[str, int] = {}
         self.caps = [self.shop.capped_key(who, 1_500_000).cap for who in self.customers]
         self.cursors = {who.side: self._seq(who) for who in self.customers}
 
@@ -97,7 +97,7 @@ class Walk(RuleBasedStateMachine):
         public = self.shop.context.installation.message_ids.public(kept.id)
         self.came_to[public] = str(holder.account_id)
         if holder.closed_at is None:
-            self.came_while_open.add(public)
+            self.came_while_open[public] = holder.id
         if settle:
             self.shop.settle(kept.id)
 
@@ -179,7 +179,7 @@ class Walk(RuleBasedStateMachine):
         """Who ordered it last, and when that order ended."""
         with self.shop.db.transaction() as tx:
             return tx.one(
-                "select d.account_id, o.closed_at from orders o join sides d on d.id = o.side_id"
+                "select o.id, d.account_id, o.closed_at from orders o join sides d on d.id = o.side_id"
                 " where o.e164 = %(number)s order by o.serial desc limit 1",
                 {"number": number},
             )
@@ -188,7 +188,7 @@ class Walk(RuleBasedStateMachine):
         closed = found["closed_at"] and datetime.fromisoformat(found["closed_at"])
         for message in found["messages"]:
             received = datetime.fromisoformat(message["received_at"])
-            if closed and message["id"] not in self.came_while_open:
+            if closed and self.came_while_open.get(message["id"]) != found["id"]:
                 assert received <= closed + timedelta(seconds=GRACE_S)
 
     def _place(self, who: int, wanted: OrderRequest, capped: bool) -> int:

@@ -46,7 +46,6 @@ NOTES_S = 5.0
 def workers(
     db: Database, context: Context, intake: DirectIntake, post: Post, settings: Settings
 ) -> tuple[Clockwork, ...]:
-    till = Till(db, context, settings.public_url, settings.deposit_limits)
     return (
         Worker(
             "expire", expire.INTERVAL_S, partial(expire.expire_round, db, context), full_round=expire.BATCH
@@ -95,6 +94,17 @@ def workers(
             partial(selftest.selftest_round, Surroundings(db, context, intake), settings.public_url),
             full_round=selftest.BATCH,
         ),
+        *_of_money(db, context, settings),
+        Sessions(Surroundings(db, context, intake), settings.public_url),
+        HubPusher(db, context),
+        Deliverer(db, context, partial(CustomerDoor, loopback=settings.webhook_loopback)),
+    )
+
+
+def _of_money(db: Database, context: Context, settings: Settings) -> tuple[Clockwork, ...]:
+    """Deposits on their way in and out, the processors' reports, and the checks that stop refunds."""
+    till = Till(db, context, settings.public_url, settings.deposit_limits)
+    return (
         *pay.clocks(till),
         Worker("reconcile", reconcile.INTERVAL_S, partial(reconcile.reconcile_round, till), full_round=1),
         Worker("check", check.INTERVAL_S, check.Patient(partial(check.look_now, db, context.clock)).round),
@@ -103,9 +113,6 @@ def workers(
             check.PROOF_INTERVAL_S,
             check.Patient(partial(check.proof_round, db, context.clock)).round,
         ),
-        Sessions(Surroundings(db, context, intake), settings.public_url),
-        HubPusher(db, context),
-        Deliverer(db, context, partial(CustomerDoor, loopback=settings.webhook_loopback)),
     )
 
 

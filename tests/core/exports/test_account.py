@@ -216,6 +216,12 @@ LEFT_OUT = {
         "code_hash": "a secret's fingerprint", "redeem_key": "a mark of one request; the deposit says what came of it",
     },
     "voucher_guesses": {"account_id": OWNER, "at": "wrong codes of the last hour, gone before the file is read"},
+    "house_days": dict.fromkeys(("day", "mode", "account", "debit", "credit", "through"), "sums of all accounts together"),
+    "reports": dict.fromkeys(("method", "day", "lines", "fees", "others"), "a day of a processor as a whole"),
+    "report_lines": dict.fromkeys(
+        ("method", "day", "kind", "object_id", "deposit", "amount", "currency", "at"),
+        "a processor's words as they were compared; the deposit says what came of it",
+    ),
     "cash_receipts": dict.fromkeys(("deposit_id", "document", "recorded_at"), "the deposit says it; its owner has the paper"),
     "cash_decisions": dict.fromkeys(("deposit_id", "verdict", "decided_at"), "the deposit says it"),
 }  # fmt: skip

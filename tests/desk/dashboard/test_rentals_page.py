@@ -88,15 +88,24 @@ def test_an_activation_cannot_be_extended(pages: Pages) -> None:
 def test_a_rental_is_let_to_extend_itself_for_a_price_that_is_said_and_stopped(pages: Pages) -> None:
     alice = pages.visitor()
     order = rented(pages, alice)
-    words = read(alice.get(path(order, "extend"))).words
-    assert "4 hours more for USD 1.00 at most, each time shortly before it ends" in words
-    alice.post(path(order, "auto-extend"), {"on": "1"})
+    page = read(alice.get(path(order, "extend")))
+    assert "4 hours more for USD 1.00 at most, each time shortly before it ends" in page.words
+    alice.post(path(order, "auto-extend"), fields(page.one("form", class_="card")))
     assert pages.shop.view(order)["auto_extend"] is True
     assert "Extend automatically" not in read(alice.get(path(order, "extend"))).words
     assert "Stop extending automatically" in buttons(card(alice, order))
     answer = read(alice.post(path(order, "auto-extend"), {"on": "0"}, **HTMX))
     assert "Stop extending automatically" not in answer.words
     assert pages.shop.view(order)["auto_extend"] is False
+
+
+@pytest.mark.parametrize("price", ["999999", "", "-1", "x", "1" * 16])
+def test_extending_automatically_never_agrees_to_more_than_was_shown(pages: Pages, price: str) -> None:
+    alice = pages.visitor()
+    order = rented(pages, alice)
+    answer = alice.post(path(order, "auto-extend"), {"on": "1", "price": price}, **HTMX)
+    assert (answer.status_code >= 400, pages.shop.view(order)["auto_extend"]) == (True, False)
+    assert read(answer).one(role="alert").words
 
 
 def test_a_rental_can_be_cancelled_in_its_first_minutes_alone(pages: Pages) -> None:

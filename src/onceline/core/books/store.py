@@ -78,7 +78,9 @@ def month(tx: Transaction, side: int, year: int, number: int, now: datetime) -> 
     if since > now:
         raise InvalidInput("This month has not begun.")
     rows = tx.all(_Q.month, {"side": side, "since": since, "until": until})
-    sums = [Sum(row.kind, row.debit, row.credit, row.transfers, row.amount) for row in rows if not row.is_before]
+    sums = [
+        Sum(row.kind, row.debit, row.credit, row.transfers, row.amount) for row in rows if not row.is_before
+    ]
     return Month(since, until, standings(row for row in rows if row.is_before), sums, standings(rows))
 
 

@@ -281,8 +281,7 @@ def extend(
     order = _locked_and_settled(tx, context, order_id, side)
     price = _extension_price(tx, order, duration_s)
     change = model.extend(order, price, duration_s, now)
-    if max_price is not None and price > max_price:
-        raise PriceTooLow(price, "The extension costs more than max_price; lowest_price would work.")
+    _demand_at_most(price, max_price)
     row = ledger.advance(tx, side, change.movement)
     if cap is not None:
         _spend(tx, side, cap, change.movement.hold)
@@ -306,11 +305,18 @@ def extend(
 
 
 def set_auto_extend(
-    tx: Transaction, context: Context, side: int, order_id: int, on: bool, cap: int | None = None
+    tx: Transaction,
+    context: Context,
+    side: int,
+    order_id: int,
+    on: bool,
+    cap: int | None = None,
+    max_price: int | None = None,
 ) -> Order:
     """Let a rental go on by itself, or no more; what is so already is left so.
 
-    Extensions will count against `cap`, and each will cost what one costs now, or less. Raises NotFound, OrderClosed, InvalidInput.
+    Extensions will count against `cap`, and each will cost what one costs now, or less; it is not switched on where that is above
+    `max_price`. Raises NotFound, OrderClosed, InvalidInput, PriceTooLow.
     """
     now = context.clock.now()
     order = _locked_and_settled(tx, context, order_id, side)
@@ -319,6 +325,7 @@ def set_auto_extend(
         return order
     if on:
         agreed = _extension_price(tx, order, ordered_s(order))
+        _demand_at_most(agreed, max_price)
         row = {"id": order_id, "at": model.auto_extend_at(order), "cap": cap, "agreed": agreed}
         tx.send(store.Q.add_auto_extension, row)
     else:
@@ -338,6 +345,12 @@ def _extension_price(tx: Transaction, order: Order, duration_s: int) -> int:
     if order.kind == model.RENTAL and (priced is None or priced.amount is None):
         raise InvalidInput("This duration is not sold for this rental; catalog/offers lists the durations.")
     return priced.amount if priced and priced.amount else 0
+
+
+def _demand_at_most(price: int, max_price: int | None) -> None:
+    """Raises PriceTooLow."""
+    if max_price is not None and price > max_price:
+        raise PriceTooLow(price, "The extension costs more than max_price; lowest_price would work.")
 
 
 def _spend(tx: Transaction, side: int, cap: int, amount: int) -> None:

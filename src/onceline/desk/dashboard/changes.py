@@ -33,6 +33,7 @@ from onceline.suppliers.sandbox.inlet import Sending, send_each
 
 _KEY = re.compile(r"desk-[0-9a-f]{32}")
 _CHOICE = re.compile(r"([1-9][0-9]{0,8}):([0-9]{1,15})")
+_MICROS = re.compile(r"[0-9]{1,15}")
 """Seconds, and the micro-units that the button named."""
 LONGEST_SENDER, LONGEST_TEXT = 64, 10_000
 
@@ -117,13 +118,18 @@ def extend(request: Desked, order_id: int) -> HttpResponse:
 @require_POST
 @acts("buyer")
 def auto_extend(request: Desked, order_id: int) -> HttpResponse:
-    """A switch: on spends by itself later, so a suspended account can only turn it off."""
+    """A switch: on spends by itself later, so it takes the price that was shown, and a suspended account can only turn it off."""
     on = request.POST.get("on") == "1"
     if on and request.acting.suspended:
         raise PermissionDenied
+    shown = _MICROS.fullmatch(request.POST.get("price", "")) if on else None
 
     def switch(tx: Transaction, context: Any, side: int, order: int) -> object:
-        return commands.set_auto_extend(tx, context, side, order, on)
+        if on and shown is None:
+            raise InvalidInput("Say at which price.")
+        return commands.set_auto_extend(
+            tx, context, side, order, on, max_price=int(shown[0]) if shown else None
+        )
 
     return _do(request, order_id, switch)
 

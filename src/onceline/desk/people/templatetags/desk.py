@@ -30,13 +30,9 @@ TILES = 12
 
 @register.simple_tag
 @cache
-def icon(name: str, label: str = "") -> SafeString:
-    """A drawing of the sprite; with a label it speaks, without one it is silent."""
+def icon(name: str) -> SafeString:
+    """A drawing of the sprite; it is silent, the words beside it speak."""
     source = static("desk/icons.svg")
-    if label:
-        return format_html(
-            '<svg class="icon" role="img" aria-label="{}"><use href="{}#{}"></use></svg>', label, source, name
-        )
     return format_html('<svg class="icon" aria-hidden="true"><use href="{}#{}"></use></svg>', source, name)
 
 

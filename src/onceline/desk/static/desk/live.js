@@ -3,7 +3,7 @@
 // The pages work without this. It puts only HTML of our own server into the document, and what the socket says it reads for
 // ids alone. It remembers nothing beyond the page: two tabs know nothing of each other.
 
-const POLL_MS = 4000, BEAT_S = 2, SILENCE_MS = 4500, OPENING_MS = 15000, GATHER_MS = 30, GAP_MS = 400, CALM_MS = 1000, HIDDEN_MS = 2000, LEAVE_MS = 10000, MANY = 2, SOON_S = 120, DAYS_S = 172800, DRAIN_MS = 2500;
+const POLL_MS = 4000, BEAT_S = 2, SILENCE_MS = 4500, GONE_MS = 20000, GATHER_MS = 30, GAP_MS = 400, CALM_MS = 1000, HIDDEN_MS = 2000, LEAVE_MS = 10000, MANY = 2, SOON_S = 120, DAYS_S = 172800, DRAIN_MS = 2500;
 const NOT_ALLOWED = 4401, RESTARTING = 1012, TOO_MANY = 4429;
 
 const byId = (id) => document.getElementById(id);
@@ -249,7 +249,7 @@ async function connect() {
     opened.onopen = () => opened.send(JSON.stringify({ type: "auth", ticket, heartbeat_s: BEAT_S, ...(cursor === null ? {} : { after: cursor, epoch }) }));
     opened.onmessage = (message) => opened === socket && read(JSON.parse(message.data));
     opened.onclose = (end) => opened === socket && cut(end.code, end.reason);
-    hearken(OPENING_MS);
+    silence = setTimeout(again, GONE_MS);
   } catch {
     cut(0, "");
   }
@@ -257,10 +257,10 @@ async function connect() {
 
 function read(frame) {
   hearken();
+  isReady = true; // the first frame is `ready`
+  show("live");
   if (frame.type === "ready") {
-    isReady = true;
     tries = 0;
-    show("live");
     epoch = frame.epoch;
     if (cursor === null) {
       cursor = frame.seq;
@@ -279,9 +279,16 @@ function read(frame) {
   }
 }
 
-function hearken(wait = SILENCE_MS) { // a socket that says nothing for two heartbeats is none
+function hearken() {
   clearTimeout(silence);
-  silence = setTimeout(again, wait);
+  silence = setTimeout(doubt, SILENCE_MS);
+}
+
+function doubt() { // two heartbeats are missing: poll meanwhile, for a server that is only slow needs no new sockets
+  isReady = false;
+  show("polling");
+  poll();
+  silence = setTimeout(again, GONE_MS);
 }
 
 function again() {
