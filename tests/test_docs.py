@@ -1,6 +1,6 @@
 """The documentation says what the code does: both are read here and compared, both ways.
 
-`python -m tests.test_docs` renews the column of tests in docs/promises.md.
+`python -m tests.test_docs` renews the columns of tests in docs/promises.md and docs/reference/attacks.md.
 """
 
 from __future__ import annotations
@@ -46,6 +46,7 @@ SOURCE = ROOT / "src" / "onceline"
 DOCS = ROOT / "docs"
 REFERENCE = DOCS / "reference"
 PROMISES = DOCS / "promises.md"
+ATTACKS = DOCS / "reference" / "attacks.md"
 CATEGORIES = {"account", "person", "key", "order", "message", "ledger", "catalogue", "technical"}
 
 Row = list[str]
@@ -389,28 +390,37 @@ def _promises() -> list[Row]:
     return [row for row in _rows(PROMISES.read_text()) if re.fullmatch(r"[A-Z]\d+", row[0])]
 
 
-def _tests_of(promise: str) -> str:
-    return ", ".join(f"`{name}`" for name in _marked_tests().get(promise, [])) or "–"
+def test_every_attack_on_money_is_carried_out() -> None:
+    """When the column of tests is stale: python -m tests.test_docs"""
+    rows = _rows(ATTACKS.read_text())
+    assert [row[0] for row in rows] == [str(number) for number in range(1, 51)]
+    assert {row[0]: row[3] for row in rows} == {row[0]: _tests_of(row[0], "attack") for row in rows}
+    assert [row[0] for row in rows if row[3] == "–"] == []
+    assert sorted(set(_marked_tests("attack")) - {row[0] for row in rows}) == []
+
+
+def _tests_of(number: str, mark: str = "promise") -> str:
+    return ", ".join(f"`{name}`" for name in _marked_tests(mark).get(number, [])) or "–"
 
 
 @cache
-def _marked_tests() -> dict[str, list[str]]:
-    """Promise id to the names of the tests that carry it, in alphabetical order."""
+def _marked_tests(mark: str = "promise") -> dict[str, list[str]]:
+    """Promise or attack to the names of the tests that carry it, in alphabetical order."""
     found: dict[str, set[str]] = {}
     for path in sorted((ROOT / "tests").rglob("*.py")):
         tree = ast.parse(path.read_text(encoding="utf-8"))
         for node in (
             node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
         ):
-            for promise in _marks(node):
-                found.setdefault(promise, set()).add(node.name)
-    return {promise: sorted(names) for promise, names in found.items()}
+            for number in _marks(node, mark):
+                found.setdefault(number, set()).add(node.name)
+    return {number: sorted(names) for number, names in found.items()}
 
 
-def _marks(node: ast.FunctionDef | ast.AsyncFunctionDef) -> Iterator[str]:
+def _marks(node: ast.FunctionDef | ast.AsyncFunctionDef, mark: str) -> Iterator[str]:
     for decorator in node.decorator_list:
         match decorator:
-            case ast.Call(func=ast.Attribute(attr="promise"), args=arguments):
+            case ast.Call(func=ast.Attribute(attr=name), args=arguments) if name == mark:
                 yield from (str(one.value) for one in arguments if isinstance(one, ast.Constant))
 
 
@@ -506,15 +516,16 @@ def _await_ready(url: str) -> None:
             time.sleep(0.1)
 
 
-def renew_promises() -> None:
-    """Write the tests that carry each promise into its row."""
-    lines = PROMISES.read_text().splitlines()
+def renew(page: Path, mark: str) -> None:
+    """Write the tests that carry each promise, or each attack, into its row."""
+    lines = page.read_text().splitlines()
     for at, line in enumerate(lines):
-        row = re.match(r"\| ([A-Z]\d+) \|", line)
+        row = re.match(r"\| ([A-Z]?\d+) \|", line)
         if row:
-            lines[at] = f"{line.rsplit(' | ', 1)[0]} | {_tests_of(row[1])} |"
-    PROMISES.write_text("\n".join(lines) + "\n")
+            lines[at] = f"{line.rsplit(' | ', 1)[0]} | {_tests_of(row[1], mark)} |"
+    page.write_text("\n".join(lines) + "\n")
 
 
 if __name__ == "__main__":
-    renew_promises()
+    renew(PROMISES, "promise")
+    renew(ATTACKS, "attack")

@@ -134,6 +134,34 @@ def test_the_check_says_what_is_missing(cli: CommandLine) -> None:
     assert cli("payments", "check", "nobody").code == 2
 
 
+def test_a_secret_that_its_settings_do_not_ask_for_is_not_missed(cli: CommandLine) -> None:
+    """Port 9 of this machine answers nobody."""
+    settings = ("merchant_id=8b03432e-385b-4670-8d06-064591096795", "base_url=http://127.0.0.1:9")
+    named = ("coins", "--kind", "cryptomus", "--mode", "live", "--secret", "payment_key=-")
+    sets = [word for one in settings for word in ("--set", one)]
+    cli("payments", "add", *named, *sets, stdin=b"a key\n")
+    (found,) = cli("payments", "check", "coins", "--json").facts["processors"]
+    assert [one.partition(":")[0] for one in found["faults"]] == ["its report cannot be read"]
+
+    assert cli("payments", "set", "coins", "--set", "refund_key=payout").code == 0
+    (found,) = cli("payments", "check", "coins", "--json").facts["processors"]
+    assert [one.partition(":")[0] for one in found["faults"]] == ["The secret payout_key is not set"]
+
+
+def test_without_an_address_of_its_own_the_report_is_asked_for_all_the_same(
+    cli: CommandLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("ONCELINE_PUBLIC_URL")
+    secrets = ("--secret", "api_key=-", "--secret", "webhook_secret=-")
+    said = cli(*CARDS, "--set", "url=http://127.0.0.1:9", *secrets, stdin=f"{KEY}\n{SIGNING}\n".encode())
+    assert "set ONCELINE_PUBLIC_URL" in said.out
+    (found,) = cli("payments", "check", "cards", "--json").facts["processors"]
+    assert [one.partition(":")[0] for one in found["faults"]] == [
+        "set ONCELINE_PUBLIC_URL",
+        "its report cannot be read",
+    ]
+
+
 # Exceptions and refunds -------------------------------------------------------------------------------------------------
 
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from onceline.core.errors import InvalidInput
-from onceline.core.money import LARGEST, MICROS, format_amount, parse_amount
+from onceline.core.money import LARGEST, MICROS, coin_of, format_amount, parse_amount
 
 
 @pytest.mark.parametrize(
@@ -69,3 +69,11 @@ def test_an_amount_beyond_the_largest_is_refused() -> None:
 def test_any_text_is_an_amount_or_refused(text: str) -> None:
     with contextlib.suppress(InvalidInput):
         assert 0 <= parse_amount(text) <= LARGEST
+
+
+@pytest.mark.parametrize(
+    ("currency", "coin"),
+    [("USD", 10_000), ("EUR", 10_000), ("JPY", MICROS), ("KRW", MICROS), ("KWD", 10_000)],
+)
+def test_the_smallest_coin_is_a_hundredth_or_one(currency: str, coin: int) -> None:
+    assert coin_of(currency) == coin

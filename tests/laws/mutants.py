@@ -11,12 +11,15 @@ import time
 from collections.abc import Sequence
 
 from tests.laws.guards_access import ACCESS
+from tests.laws.guards_carriers import CARRIERS
 from tests.laws.guards_core import CORE
 from tests.laws.guards_dashboard import DASHBOARD
 from tests.laws.guards_doors import DOORS
 from tests.laws.guards_exports import EXPORTS
+from tests.laws.guards_money import MONEY
 from tests.laws.guards_notices import NOTICES
 from tests.laws.guards_orders import ORDERS
+from tests.laws.guards_payments import PAYMENTS
 from tests.laws.guards_people import PEOPLE
 from tests.laws.guards_suppliers import SUPPLIERS
 from tests.laws.guards_vouchers import VOUCHERS
@@ -31,10 +34,13 @@ MUTANTS: tuple[Mutant, ...] = (
     *NOTICES,
     *WEBHOOKS,
     *SUPPLIERS,
+    *CARRIERS,
     *ACCESS,
     *PEOPLE,
     *VOUCHERS,
     *DASHBOARD,
+    *MONEY,
+    *PAYMENTS,
 )
 FASTEST = ("a message past the grace is shown", "a message after the end counts as in time")
 """Judged in every run of the tests: theirs need no database."""

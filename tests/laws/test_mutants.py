@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import importlib
 import re
 from collections import Counter
 from functools import cache
@@ -23,6 +24,13 @@ def functions_of(file: str) -> set[str]:
 @cache
 def source(mutant: Mutant) -> str:
     return (ROOT / mutant.path).read_text("utf-8")
+
+
+def guards_of(stem: str) -> set[Mutant]:
+    """Whatever mutants a file holds, in whichever of its tuples."""
+    module = importlib.import_module(f"tests.laws.{stem}")
+    tuples = [value for value in vars(module).values() if isinstance(value, tuple)]
+    return {one for guards in tuples for one in guards if isinstance(one, Mutant)}
 
 
 def outside_of_texts(sql: str) -> str:
@@ -48,6 +56,12 @@ def test_a_mutant_still_fits_its_source_and_names_tests_that_exist(mutant: Mutan
     for test in mutant.tests:
         file, _, name = test.partition("::")
         assert name.partition("[")[0] in functions_of(file), test
+
+
+def test_no_file_of_guards_is_forgotten() -> None:
+    files = sorted((ROOT / "tests" / "laws").glob("guards_*.py"))
+    guards = {file.stem: guards_of(file.stem) for file in files}
+    assert [stem for stem, found in guards.items() if not found or not found <= set(MUTANTS)] == []
 
 
 def test_a_guard_that_is_taken_out_is_missed_by_a_test(soak: bool) -> None:

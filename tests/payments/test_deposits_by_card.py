@@ -1,8 +1,8 @@
-"""Callbacks, refunds and disputes through the door and the worker, against a Stripe of our own in a process of its own."""
+"""Callbacks, beginnings and refunds through the door and the worker, against a Stripe of our own in a process of its own; disputes
+are in test_disputes_by_card.py."""
 
 from __future__ import annotations
 
-import itertools
 import json
 import os
 import signal
@@ -16,34 +16,18 @@ from typing import Any
 import pytest
 import structlog
 
+from onceline import outbound
 from onceline.core.money import MICROS
+from onceline.payments.base import SendBack, SentBack
+from onceline.payments.stripe.currencies import to_minor
+from onceline.payments.stripe.processor import Stripe
 from tests.counterparts.stripe.process import FakeStripe
 from tests.edge.door import assert_problem, eventually
+from tests.payments.by_card import call, listen, paid, refunds_at_stripe
 from tests.payments.counter import Counter
 from tests.personas import CHARLIE
 
 ROOT = Path(__file__).resolve().parents[2]
-
-
-def paid(counter: Counter, cards: FakeStripe, amount: str = "10.00") -> dict[str, Any]:
-    """At the payment page, and credited after Stripe's call."""
-    deposit = counter.begun(amount, "cards")
-    cards.pay(counter.processor_id(deposit))
-    call(counter, cards, "checkout.session.completed")
-    counter.work()
-    found = counter.read(deposit)
-    assert found["state"] == "credited"
-    return found
-
-
-def call(counter: Counter, cards: FakeStripe, kind: str, *secrets: str, name: str = "cards") -> int:
-    """Stripe's latest event of a kind comes to our door; the status of the answer."""
-    headers, body = cards.signed(cards.events(kind)[-1]["id"], *secrets)
-    return counter.call(name, headers, body).status_code
-
-
-def refunds_at_stripe(cards: FakeStripe) -> list[dict[str, Any]]:
-    return [one["data"]["object"] for one in cards.events("refund.created")]
 
 
 # Callbacks --------------------------------------------------------------------------------------------------------
@@ -61,11 +45,12 @@ def test_a_deposit_by_card_is_credited_after_stripe_called(counter: Counter, car
     counter.shop.assert_books_are_true()
 
 
+@pytest.mark.attack(9)
 def test_fifty_copies_of_a_call_at_once_are_one_credit(counter: Counter, cards: FakeStripe) -> None:
     deposit = counter.begun("10.00", "cards")
     cards.pay(counter.processor_id(deposit))
     headers, body = cards.signed(cards.events("checkout.session.completed")[-1]["id"])
-    with ThreadPoolExecutor(25) as callers:
+    with ThreadPoolExecutor(50) as callers:
         statuses = list(callers.map(lambda _: counter.call("cards", headers, body).status_code, range(50)))
     assert statuses == [200] * 50
     assert counter.count("processor_hints") == 1
@@ -78,6 +63,26 @@ def test_fifty_copies_of_a_call_at_once_are_one_credit(counter: Counter, cards: 
     counter.shop.assert_books_are_true()
 
 
+@pytest.mark.attack(9, 10)
+def test_fifty_copies_of_every_event_that_stripe_itself_delivers_are_one_credit(
+    counter: Counter, cards: FakeStripe
+) -> None:
+    listen(counter, cards)
+    cards.set(copies=49)
+    deposit = counter.begun("10.00", "cards")
+    cards.pay(counter.processor_id(deposit))
+    with ThreadPoolExecutor(4) as workers:
+        list(workers.map(lambda _: counter.work(), range(16)))
+        delivered = cards.tell("idle")
+        list(workers.map(lambda _: counter.work(), range(8)))
+    assert [one["status"] for one in delivered] == [200] * 4 * 50
+    assert counter.count("processor_hints") == 2  # of four kinds two are about what was paid
+    assert (counter.available, counter.exceptions()) == ("10.0000", [])
+    assert counter.shop.events(counter.who) == ["deposit.credited"]
+    counter.shop.assert_books_are_true()
+
+
+@pytest.mark.attack(10)
 def test_two_different_events_of_one_payment_are_one_credit(counter: Counter, cards: FakeStripe) -> None:
     deposit = counter.begun("10.00", "cards")
     cards.pay(counter.processor_id(deposit))
@@ -87,8 +92,11 @@ def test_two_different_events_of_one_payment_are_one_credit(counter: Counter, ca
     with ThreadPoolExecutor(2) as workers:
         list(workers.map(lambda _: counter.work(), range(4)))
     assert (counter.available, counter.exceptions()) == ("10.0000", [])
+    assert counter.shop.events(counter.who) == ["deposit.credited"]
+    counter.shop.assert_books_are_true()
 
 
+@pytest.mark.attack(13)
 @pytest.mark.parametrize(
     "forge",
     [
@@ -114,6 +122,54 @@ def test_a_forged_call_changes_nothing_and_is_counted_without_a_word_of_it(
     assert set(logged[0]) == {"event", "log_level", "processor", "reason"}
     figures = counter.http.get(f"{counter.url}/metrics").text
     assert 'onceline_payment_callbacks_total{outcome="not_authentic",processor="cards"}' in figures
+
+
+@pytest.mark.attack(13)
+def test_what_stripe_signed_for_another_endpoint_of_ours_changes_nothing_here(
+    counter: Counter, cards: FakeStripe
+) -> None:
+    counter.stripe(cards, "cards-too", secret="whsec_too")
+    deposit = counter.begun("10.00", "cards")
+    cards.pay(counter.processor_id(deposit))
+    assert call(counter, cards, "checkout.session.completed", "whsec_too") == 400
+    assert call(counter, cards, "checkout.session.completed", name="cards-too") == 400
+    counter.work()
+    assert (counter.count("processor_hints"), counter.available, counter.exceptions()) == (0, "0.0000", [])
+
+
+@pytest.mark.attack(14)
+def test_a_call_again_is_a_repeat_for_five_minutes_and_forged_after_a_day(
+    counter: Counter, cards: FakeStripe
+) -> None:
+    deposit = counter.begun("10.00", "cards")
+    cards.pay(counter.processor_id(deposit))
+    event = cards.events("checkout.session.completed")[-1]["id"]
+    headers, body = cards.signed(event, at=int(counter.shop.clock.now().timestamp()))
+    assert counter.call("cards", headers, body).status_code == 200
+    counter.work()
+    asked = len(cards.tell("asked"))
+    for later_s, status in ((240, 200), (120, 400), (86_400, 400)):
+        counter.shop.clock.advance(later_s)
+        assert counter.call("cards", headers, body).status_code == status
+        assert counter.work() == 0
+    signed_anew = cards.signed(event, at=int(counter.shop.clock.now().timestamp()))
+    assert counter.call("cards", *signed_anew).status_code == 200
+    assert counter.work() == 0
+    assert (counter.count("processor_hints"), len(cards.tell("asked"))) == (1, asked)
+    assert (counter.available, counter.exceptions()) == ("10.0000", [])
+    counter.shop.assert_books_are_true()
+
+
+@pytest.mark.attack(14)
+def test_a_call_again_after_we_forgot_it_is_read_again_and_credits_nothing(
+    counter: Counter, cards: FakeStripe
+) -> None:
+    paid(counter, cards)
+    counter.shop.run("delete from processor_hints")
+    assert call(counter, cards, "checkout.session.completed") == 200
+    assert counter.work() == 1
+    assert (counter.available, counter.exceptions()) == ("10.0000", [])
+    counter.shop.assert_books_are_true()
 
 
 def test_a_call_of_another_mode_changes_nothing(counter: Counter, cards: FakeStripe) -> None:
@@ -168,14 +224,19 @@ def test_a_call_that_comes_before_we_know_what_stripe_calls_it_is_credited(
     assert counter.begin("10.00", "cards", key="one").json()["id"] == deposit["id"]
 
 
+@pytest.mark.attack(12)
 def test_a_call_that_was_lost_is_made_up_for_by_asking(counter: Counter, cards: FakeStripe) -> None:
+    listen(counter, cards)
+    cards.set(lost=99)
     deposit = counter.begun("10.00", "cards")
     cards.pay(counter.processor_id(deposit))
+    assert (cards.tell("idle"), counter.count("processor_hints")) == ([], 0)
     counter.shop.clock.advance(59)
     assert counter.work() == 0
     counter.shop.clock.advance(2)
     assert counter.work() == 1
-    assert counter.available == "10.0000"
+    assert (counter.available, counter.exceptions()) == ("10.0000", [])
+    counter.shop.assert_books_are_true()
 
 
 def test_a_payment_of_somebody_else_is_kept_for_staff(counter: Counter, cards: FakeStripe) -> None:
@@ -207,9 +268,55 @@ def test_a_call_about_one_customers_payment_never_credits_another(
     assert counter.exceptions() == ["foreign_payment"]
 
 
+@pytest.mark.attack(15)
+@pytest.mark.parametrize("minor", [500, 900, 999, 1001, 1500, 2000, 100_000])
+def test_a_card_that_paid_another_amount_than_was_asked_for_waits_for_staff(
+    counter: Counter, cards: FakeStripe, minor: int
+) -> None:
+    """All of Stripe says so with one voice: a page for another amount than our row has."""
+    deposit = counter.begun("10.00", "cards")
+    session = counter.processor_id(deposit)
+    cards.lie(session, amount_total=minor)
+    cards.pay(session)
+    assert call(counter, cards, "checkout.session.completed") == 200
+    counter.work()
+    (row,) = counter.shop.rows("select code, deposit_id, amount, currency from payment_exceptions")
+    assert row == ("wrong_amount", deposit["id"], minor * 10_000, "USD")
+    assert (counter.read(deposit)["state"], counter.available) == ("review", "0.0000")
+    counter.shop.assert_books_are_true()
+
+
+@pytest.mark.attack(15)
+@pytest.mark.parametrize("minor", [900, 1001])
+def test_a_charge_of_another_amount_than_its_page_waits_for_staff(
+    counter: Counter, cards: FakeStripe, minor: int
+) -> None:
+    deposit = counter.begun("10.00", "cards")
+    cards.pay(counter.processor_id(deposit), minor=minor)
+    assert call(counter, cards, "checkout.session.completed") == 200
+    counter.work()
+    assert (counter.read(deposit)["credited"], counter.exceptions()) == (None, ["not_readable"])
+    counter.shop.assert_books_are_true()
+
+
+@pytest.mark.attack(15)
+def test_a_card_that_paid_in_another_currency_waits_for_staff(counter: Counter, cards: FakeStripe) -> None:
+    deposit = counter.begun("10.00", "cards")
+    session = counter.processor_id(deposit)
+    cards.lie(session, currency="eur")
+    cards.pay(session)
+    assert call(counter, cards, "checkout.session.completed") == 200
+    counter.work()
+    (row,) = counter.shop.rows("select code, deposit_id, amount, currency from payment_exceptions")
+    assert row == ("wrong_currency", deposit["id"], 10 * MICROS, "EUR")
+    assert counter.read(deposit)["credited"] is None
+    counter.shop.assert_books_are_true()
+
+
+@pytest.mark.attack(15)
 @pytest.mark.parametrize(
     ("said", "credited"),
-    [({"amount_total": 900}, (None, ["wrong_amount"])), ({"currency": "eur"}, (None, ["not_readable"]))],
+    [({"amount_total": 900}, (None, ["not_readable"])), ({"currency": "eur"}, (None, ["not_readable"]))],
     ids=["another amount", "another currency"],
 )
 def test_what_is_read_back_otherwise_than_asked_for_credits_nothing(
@@ -293,23 +400,30 @@ def test_a_deposit_goes_back_to_its_card(counter: Counter, cards: FakeStripe) ->
     counter.shop.assert_books_are_true()
 
 
-@pytest.mark.parametrize("how", ["cut", "cut_before", "500", "429"])
+@pytest.mark.attack(22)
+@pytest.mark.parametrize("how", ["hang", "cut", "cut_before", "500", "429"])
 def test_a_refund_whose_answer_was_lost_is_paid_out_once(
-    counter: Counter, cards: FakeStripe, how: str
+    counter: Counter, cards: FakeStripe, monkeypatch: pytest.MonkeyPatch, how: str
 ) -> None:
+    """What was done without an answer is found in Stripe's list, and not asked for again."""
     deposit = paid(counter, cards)
     counter.ask_back(deposit)
     cards.fail("POST refunds", how)
-    counter.work()
+    with monkeypatch.context() as hasty:
+        hasty.setattr(outbound, "TOTAL_S", 1.0)
+        counter.work()
+    was_done = len(refunds_at_stripe(cards))
+    assert was_done == (how in ("hang", "cut", "500"))
     assert counter.read(deposit)["refund"]["state"] == "sending"
     for _ in range(4):
         counter.shop.clock.advance(3600)
         counter.work()
     assert counter.read(deposit)["refund"]["state"] == "sent"
-    assert len(refunds_at_stripe(cards)) == 1
+    assert (len(refunds_at_stripe(cards)), cards.asked("POST refunds")) == (1, 1 if was_done else 2)
     counter.shop.assert_books_are_true()
 
 
+@pytest.mark.attack(23)
 def test_a_refund_is_looked_for_before_it_is_sent_again_when_stripe_forgot_the_key(
     counter: Counter, cards: FakeStripe
 ) -> None:
@@ -322,6 +436,45 @@ def test_a_refund_is_looked_for_before_it_is_sent_again_when_stripe_forgot_the_k
     counter.work()
     assert (counter.read(deposit)["refund"]["state"], cards.asked("POST refunds")) == ("sent", 1)
     assert len(refunds_at_stripe(cards)) == 1
+
+
+@pytest.mark.attack(23)
+def test_a_refund_that_is_asked_for_again_when_stripe_forgot_the_key_is_the_one_that_was_sent(
+    counter: Counter, cards: FakeStripe
+) -> None:
+    deposit = paid(counter, cards)
+    first = counter.ask_back(deposit).json()["refund"]
+    counter.work()
+    cards.tell("prune")
+    counter.shop.clock.advance(25 * 3600)
+    again = counter.ask_back(deposit).json()["refund"]
+    counter.work()
+    assert (again["id"], again["state"], cards.asked("POST refunds")) == (first["id"], "sent", 1)
+    assert counter.count("deposit_refunds") == 1
+    counter.shop.assert_books_are_true()
+
+
+@pytest.mark.attack(23)
+def test_the_worker_itself_looks_for_a_refund_whatever_its_processor_does(
+    counter: Counter, cards: FakeStripe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Our client of Stripe looks as well; here it trusts its key, which Stripe forgot, and the charge has room for a second one."""
+
+    def trusting(ours: Stripe, refund: SendBack) -> SentBack:
+        return ours._ask_back(refund, ours._intent(refund), to_minor(refund.amount, refund.currency))
+
+    monkeypatch.setattr(Stripe, "send_back", trusting)
+    deposit = paid(counter, cards)
+    cards.lie(cards.events("charge.succeeded")[-1]["data"]["object"]["id"], amount=3000)
+    counter.ask_back(deposit)
+    cards.fail("POST refunds", "500")
+    counter.work()
+    assert counter.read(deposit)["refund"]["state"] == "sending"
+    cards.tell("prune")
+    counter.shop.clock.advance(25 * 3600)
+    counter.work()
+    assert counter.read(deposit)["refund"]["state"] == "sent"
+    assert (len(refunds_at_stripe(cards)), cards.asked("POST refunds")) == (1, 1)
 
 
 def test_a_worker_that_is_killed_between_sending_and_the_answer_pays_out_once(
@@ -365,6 +518,7 @@ def _worker(counter: Counter) -> subprocess.Popen[bytes]:
     return subprocess.Popen([sys.executable, "-c", code, json.dumps(told)], cwd=ROOT)
 
 
+@pytest.mark.attack(21)
 def test_a_refund_that_fails_days_later_is_available_again(counter: Counter, cards: FakeStripe) -> None:
     deposit = paid(counter, cards)
     counter.ask_back(deposit)
@@ -378,6 +532,13 @@ def test_a_refund_that_fails_days_later_is_available_again(counter: Counter, car
     found = counter.read(deposit)
     assert (found["state"], found["refund"]["state"], counter.available) == ("credited", "undone", "10.0000")
     assert counter.exceptions() == ["refund_undone"]
+    counter.shop.assert_books_are_true()
+    assert call(counter, cards, "refund.updated") == 200
+    counter.work()
+    assert counter.available == "10.0000"
+    assert counter.ask_back(deposit).status_code == 202
+    counter.work()
+    assert (counter.read(deposit)["state"], len(refunds_at_stripe(cards))) == ("refunded", 2)
     counter.shop.assert_books_are_true()
 
 
@@ -403,60 +564,3 @@ def test_a_refund_that_nobody_here_asked_for_is_for_staff(counter: Counter, card
     call(counter, cards, "refund.created")
     counter.work()
     assert counter.exceptions() == ["unknown_refund"]
-
-
-# Disputes ---------------------------------------------------------------------------------------------------------
-
-
-def test_a_dispute_freezes_what_is_left_and_what_is_won_comes_back(
-    counter: Counter, cards: FakeStripe
-) -> None:
-    deposit = paid(counter, cards)
-    intent = counter.shop.value("select payment_id from deposits where id = %(id)s", id=deposit["id"])
-    opened = cards.tell("dispute", intent=intent)
-    assert call(counter, cards, "charge.dispute.created") == 200
-    counter.work()
-    balance = counter.shop.balance(counter.who)
-    assert (balance.available, balance.disputed, balance.debt) == (0, 10 * MICROS, 0)
-    cards.tell("dispute_change", dispute=opened["id"], status="won")
-    assert call(counter, cards, "charge.dispute.closed") == 200
-    counter.work()
-    assert counter.shop.balance(counter.who).available == 10 * MICROS
-    counter.shop.assert_books_are_true()
-
-
-@pytest.mark.parametrize("order", list(itertools.permutations(range(3))))
-def test_in_whatever_order_the_words_come_the_end_is_the_same(
-    counter: Counter, cards: FakeStripe, order: tuple[int, ...]
-) -> None:
-    deposit = counter.begun("10.00", "cards")
-    cards.pay(counter.processor_id(deposit))
-    intent = cards.events("payment_intent.succeeded")[-1]["data"]["object"]["id"]
-    opened = cards.tell("dispute", intent=intent)
-    cards.tell("dispute_change", dispute=opened["id"], status="lost")
-    kinds = ["checkout.session.completed", "charge.dispute.created", "charge.dispute.closed"]
-    for at in order:
-        assert call(counter, cards, kinds[at]) == 200
-        counter.work()
-    counter.shop.clock.advance(30)
-    counter.work()
-    balance = counter.shop.balance(counter.who)
-    state = counter.shop.value("select state from deposits where id = %(id)s", id=deposit["id"])
-    assert (state, balance.available, balance.disputed, balance.debt) == ("lost", 0, 0, 0)
-    assert counter.exceptions() == ["dispute"]
-    counter.shop.assert_books_are_true()
-
-
-def test_a_dispute_of_a_payment_that_is_none_of_ours_is_for_staff(
-    counter: Counter, cards: FakeStripe
-) -> None:
-    deposit = counter.begun("10.00", "cards")
-    cards.pay(counter.processor_id(deposit))
-    intent = cards.events("payment_intent.succeeded")[-1]["data"]["object"]["id"]
-    cards.tell("dispute", intent=intent)
-    call(counter, cards, "charge.dispute.created")
-    counter.shop.run("update deposits set look_at = null")
-    for _ in range(12):
-        counter.work()
-        counter.shop.clock.advance(120)
-    assert counter.exceptions() == ["unknown_dispute"]

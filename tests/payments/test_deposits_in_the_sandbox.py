@@ -120,6 +120,7 @@ def test_nobody_sees_or_pays_or_sends_back_anothers_deposit(counter: Counter) ->
     assert charlie.pay(deposit).status_code == 404
     assert charlie.ask_back(deposit).status_code == 404
     assert charlie.send("GET", "/deposits").json() == {"deposits": [], "next": None}
+    assert (counter.read(deposit)["state"], counter.count("deposit_refunds")) == ("credited", 0)
 
 
 def test_deposits_are_listed_page_by_page_newest_first(counter: Counter) -> None:

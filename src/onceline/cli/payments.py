@@ -45,6 +45,9 @@ RefundId = Annotated[str, typer.Argument(metavar="ID", help="Of the refund: rfd_
 LEAST, MOST = 5_000_000, 500_000_000
 """Bounds of a deposit when none are told."""
 _PPM_OF_A_PERCENT = 100
+_UNREACHABLE = "set ONCELINE_PUBLIC_URL: without it nobody can call us, and payments are found by asking"
+_FOR_CALLS = "webhook_secret"
+"""The one secret without which a processor works, but for its calls to us; any other that it needs it says itself."""
 _REPORT = timedelta(minutes=5)
 
 
@@ -99,10 +102,9 @@ def add(
         for one, value in secrets.items():
             store.set_secret(tx, context.vault, name, one, value, now)
     url = callback_url(ours.public_url, name) if known.calls else None
-    words = [f"processor {name} is there", *([f"it calls {url}"] if url else [])]
-    words += [
-        f"not set: secret {one} ({known.secrets[one]})" for one in known.secrets.keys() - secrets.keys()
-    ]
+    words = [f"processor {name} is there", *([f"it has to call {url}"] if url else [])]
+    words += [f"not set: secret {one} ({what})" for one, what in known.secrets.items() if one not in secrets]
+    words += [_UNREACHABLE] if known.calls and not url else []
     say({"processor": name, "kind": kind, "mode": mode, "url": url}, as_json, "\n".join(words))
 
 
@@ -223,14 +225,11 @@ def check(
 
 def _checked(entry: Entry, set_: set[tuple[str, str]], public_url: str | None, until: Any) -> dict[str, Any]:
     faults = [entry.fault] if entry.fault else []
-    if entry.kind is not None:
-        missing = [one for one in entry.kind.secrets if (entry.name, one) not in set_]
-        faults += [f"secret {one} is not set ({entry.kind.secrets[one]})" for one in missing]
-        if entry.kind.calls and not public_url:
-            faults.append(
-                "set ONCELINE_PUBLIC_URL: without it nobody can call us, and payments are found by asking"
-            )
-    if entry.processor is not None and not faults:
+    if entry.kind is not None and entry.kind.calls:
+        if _FOR_CALLS in entry.kind.secrets and (entry.name, _FOR_CALLS) not in set_:
+            faults.append(f"secret {_FOR_CALLS} is not set ({entry.kind.secrets[_FOR_CALLS]})")
+        faults += [] if public_url else [_UNREACHABLE]
+    if entry.processor is not None:
         try:
             entry.processor.report(until - _REPORT, until)
         except (ProcessorAway, ProcessorRefused) as fault:
@@ -329,7 +328,8 @@ def decline(
 
 def _say_state(found: Refund, as_json: bool) -> None:
     facts = {"refund": found.id, "state": found.state, "approved_by": found.approved_by}
-    say(facts, as_json, f"{found.id} is {found.state}")
+    state = "waits for another person's yes" if found.state == "asked" else f"is {found.state}"
+    say(facts, as_json, f"{found.id} {state}")
 
 
 def _refund_row(row: Row) -> dict[str, Any]:

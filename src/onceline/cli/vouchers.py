@@ -75,7 +75,7 @@ def void(
     """What nobody has redeemed of a batch is worth nothing from now on."""
     with installation(settings()) as (db, context), db.transaction() as tx:
         voided = commands.void(tx, batch, staff, context.clock.now(), number)
-    say({"batch": batch, "voided": voided}, as_json, f"{voided} vouchers of {batch} are void")
+    say({"batch": batch, "voided": voided}, as_json, f"void of {batch}: {voided}")
 
 
 @app.command("list")

@@ -264,7 +264,7 @@ class LinkRefused(Refusal):
 
 
 class DepositNotRefundable(Refusal):
-    """`reason`: state, method, origin, age, dispute or spent; `order`: the one that spent of it, or holds of it."""
+    """`reason`: state, method, origin, age, dispute, debt or spent; `order`: the one that spent of it, or holds of it."""
 
     code = "deposit_not_refundable"
 
@@ -278,6 +278,7 @@ _NOT_REFUNDABLE = {
     "origin": "The address that this deposit came from is not known, so there is nowhere to send it.",
     "age": "Deposits can be sent back within 14 days.",
     "dispute": "A payment of this account is disputed at its processor; nothing can be sent back until that has ended.",
+    "debt": "This account owes what a payer's bank took back; the next money that comes in pays it, and then deposits can go back.",
     "spent": "Something of this deposit was spent, or is held for an order; only whole deposits go back.",
 }
 

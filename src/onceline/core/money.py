@@ -13,6 +13,9 @@ MICROS = 1_000_000
 LARGEST = 9_000_000_000 * MICROS
 """Well inside a bigint, so that no sum of two amounts can overflow."""
 
+_WHOLE_COINS = frozenset("BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF".split())
+"""ISO 4217: currencies without a smaller coin."""
+
 _DECIMAL = re.compile(r"(\d{1,10})(?:\.(\d{1,6}))?", re.ASCII)
 
 
@@ -28,6 +31,11 @@ def parse_amount(text: str) -> int:
     if micros > LARGEST:
         raise InvalidInput(f"{text[:32]!r} is larger than any amount served here.")
     return micros
+
+
+def coin_of(currency: str) -> int:
+    """Micro-units of the smallest coin that is paid with: a hundredth, or one. Thousandths are paid in tens where they exist."""
+    return MICROS if currency in _WHOLE_COINS else MICROS // 100
 
 
 def format_amount(micros: int) -> str:

@@ -64,6 +64,9 @@ NOT_REFUNDABLE: dict[str, Any] = {
     ),
     "age": _("It came more than %(period)s ago. Deposits can go back within that time."),
     "dispute": _("A payment of this account is disputed. Nothing can go back until that has ended."),
+    "debt": _(
+        "This account owes what a bank took back. The next deposit pays it, and then others can go back."
+    ),
     "spent": _(
         "Something of this deposit was spent, or is held for an order. Only a whole deposit can go back."
     ),

@@ -16,7 +16,7 @@ from onceline.core.deposits.model import Dispute, Paid, Payment, Refunds, Stage
 
 __all__ = (
     "Callback", "Configured", "Dispute", "Entry", "Hint", "NotAuthentic", "Opened", "Opening", "Paid", "Payment", "Processor",
-    "ProcessorAway", "ProcessorRefused", "Refunds", "SendBack", "Sent", "SentBack", "Stage", "Unreadable",
+    "ProcessorAway", "ProcessorRefused", "Refunds", "SendBack", "Sent", "SentBack", "Stage", "Unreadable", "Warned",
 )  # fmt: skip
 
 
@@ -86,8 +86,17 @@ class Hint:
     about: str
     """`payment`, `refund` or `dispute`."""
     object_id: str
-    """The processor's id of a payment (`processor_id`), of a refund, or of a dispute; it may not be one of ours."""
+    """The processor's id of a payment (`processor_id`), of a refund, or of a dispute or what warns of one; it may not be one of
+    ours."""
     is_live: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Warned:
+    """A payer's bank takes a payment for fraud, and has taken nothing back yet: often a dispute follows."""
+
+    id: str
+    payment_id: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +104,7 @@ class Entry:
     """A line of the processor's own report, for reconciliation."""
 
     kind: str
-    """`payment`, `refund`, `dispute`, `fee`."""
+    """`payment`, `refund`, `dispute`, `fee`, or `other`: what is none of these, such as a payout to the bank."""
     object_id: str
     deposit: str | None
     amount: int
@@ -136,7 +145,7 @@ class Processor(Protocol):
         ...
 
     def payment(self, processor_id: str) -> Payment | None:
-        """As it is now; None when the processor has no such payment."""
+        """As it is now, by its own name or by the `payment_id` that a dispute has; None when there is no such payment."""
         ...
 
     def send_back(self, refund: SendBack) -> SentBack:
@@ -147,7 +156,9 @@ class Processor(Protocol):
         """What became of a refund that was asked for; None when the processor knows none for it."""
         ...
 
-    def dispute(self, dispute_id: str) -> Dispute | None: ...
+    def dispute(self, dispute_id: str) -> Dispute | Warned | None:
+        """As it is now; None when there is no such dispute or warning."""
+        ...
 
     def report(self, since: datetime, until: datetime) -> list[Entry]:
         """Every movement between two instants, at most a day apart."""

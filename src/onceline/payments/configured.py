@@ -11,6 +11,7 @@ from typing import Any
 from onceline.core.db import Row, Transaction
 from onceline.core.deposits.model import Terms
 from onceline.core.errors import Erased, NotFound, Unavailable
+from onceline.core.money import coin_of
 from onceline.core.orders.context import Context
 from onceline.core.processors import store
 from onceline.core.processors.store import PROCESSORS_WORD, Figures
@@ -31,13 +32,14 @@ class Entry:
     mode: str
     enabled: bool
     figures: Figures
+    coin: int
     processor: Processor | None
     fault: str = ""
 
     @property
     def terms(self) -> Terms:
         assert self.kind is not None, "asked of one that can be used"
-        return Terms(self.name, *self.figures, refunds=self.kind.refunds)
+        return Terms(self.name, *self.figures, refunds=self.kind.refunds, coin=self.coin)
 
 
 def callback_url(public_url: str | None, name: str) -> str | None:
@@ -52,6 +54,7 @@ class Shelf:
         self._around = around
         self._context = context
         self._public_url = public_url
+        self._coin = coin_of(context.installation.currency)
         self._found: Mapping[str, Entry] = {}
         self._made: dict[str, tuple[Configured, Processor]] = {}
         self._read_at = float("-inf")
@@ -91,7 +94,9 @@ class Shelf:
         processor, fault = None, f"this version knows no kind {row.kind}"
         if kind is not None:
             processor, fault = self._processor(tx, kind, row)
-        return Entry(row.name, kind, row.mode, row.enabled, store.figures_of(row), processor, fault)
+        return Entry(
+            row.name, kind, row.mode, row.enabled, store.figures_of(row), self._coin, processor, fault
+        )
 
     def _processor(self, tx: Transaction, kind: Kind, row: Row) -> tuple[Processor | None, str]:
         try:

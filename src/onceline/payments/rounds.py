@@ -17,13 +17,13 @@ from typing import TypeVar
 import structlog
 
 from onceline.core.db import Transaction
-from onceline.core.deposits import disputes, refunds, store
+from onceline.core.deposits import disputes, refunds, store, warnings
 from onceline.core.deposits.model import Deposit
 from onceline.core.deposits.refunds import Refund
 from onceline.core.errors import Busy, NotFound, ProcessorDown, Unavailable
 from onceline.core.processors import store as processors
 from onceline.core.processors.store import KeptHint
-from onceline.payments.base import ProcessorAway, ProcessorRefused, SendBack, Sent, SentBack
+from onceline.payments.base import ProcessorAway, ProcessorRefused, SendBack, Sent, SentBack, Warned
 from onceline.payments.till import Till, look_later, usable
 
 _LOG = structlog.get_logger(__name__)
@@ -114,18 +114,35 @@ def _refund_of_payment(tx: Transaction, hint: KeptHint) -> str | None:
 
 def _read_dispute(till: Till, hint: KeptHint) -> bool:
     said = usable(till.entry(hint.method)).dispute(hint.object_id)
+    found = _disputed(till, hint, said.payment_id) if said else None
     now = till.context.clock.now()
     with till.db.transaction() as tx:
-        deposit = store.by_payment(tx, hint.method, said.payment_id) if said else None
-        if said is None or deposit is None:
-            if said is not None and _is_young(till, hint):
-                return False  # its payment may not be credited yet
+        if said is None or found is None:
             _note(till, tx, hint, "unknown_dispute")
+        elif found.credited is None:
+            if _is_young(till, hint):
+                return False  # it may yet come
+            _note(till, tx, hint, "unknown_dispute")
+        elif isinstance(said, Warned):
+            warnings.warn(tx, found.id, said.id, hint.method, now)
         elif said.currency != till.context.installation.currency:
             _note(till, tx, hint, "wrong_currency")
         else:
-            disputes.hear(tx, deposit, said, now)
+            disputes.hear(tx, found.id, said, now)
     return True
+
+
+def _disputed(till: Till, hint: KeptHint, payment_id: str) -> Deposit | None:
+    """The deposit of a payment. Where none was credited with it, it is read and heard first, since its own word may come after
+    the bank's, or never: else what is credited then would be free of the dispute."""
+    with till.db.transaction() as tx:
+        known = store.by_payment(tx, hint.method, payment_id)
+        if known is not None:
+            return store.deposit(tx, known)
+    entry = till.entry(hint.method)
+    said = till.read(entry, payment_id)
+    with till.db.transaction() as tx:
+        return till.heard(tx, entry, said) if said else None
 
 
 _READ: dict[str, Callable[[Till, KeptHint], bool]] = {
@@ -195,6 +212,7 @@ def _book(till: Till, asked: Refund, answer: SentBack) -> None:
                 refunds.confirm(tx, asked.id, answer.refund_id, now)
             case Sent.REFUSED:
                 refunds.undo(tx, asked.id, answer.reason or "refused by the processor", now)
+                disputes.take_what_came_back(tx, asked.deposit, now)
             case Sent.ON_ITS_WAY | Sent.UNKNOWN:
                 refunds.later(tx, asked.id, _later(asked.asked_at, now), answer.refund_id)
                 if answer.state is Sent.UNKNOWN and now - asked.asked_at > UNCERTAIN_AFTER:

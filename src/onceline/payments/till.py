@@ -18,7 +18,6 @@ from onceline.core.deposits import commands, model, refunds, store
 from onceline.core.deposits.limits import Limits
 from onceline.core.deposits.model import Deposit, Terms
 from onceline.core.deposits.refunds import Refund
-from onceline.core.deposits.staff import CENT
 from onceline.core.errors import IdempotencyConflict, InvalidInput, NotFound, ProcessorDown
 from onceline.core.ledger import store as ledger
 from onceline.core.money import format_amount, parse_amount
@@ -281,14 +280,14 @@ def look_later(tx: Transaction, found: Deposit, now: datetime) -> None:
 
 
 def _demand_whole(terms: Terms, amount: int) -> None:
-    if amount % CENT or not terms.least <= amount <= terms.most:
+    if amount % terms.coin or not terms.least <= amount <= terms.most:
         raise _outside(terms)
 
 
 def _outside(terms: Terms) -> InvalidInput:
     bounds = f"{format_amount(terms.least)} and {format_amount(terms.most)}"
     return InvalidInput(
-        f"An amount between {bounds} can be paid in by {terms.method}, with two decimals at most.",
+        f"An amount between {bounds} can be paid in by {terms.method}, in steps of {format_amount(terms.coin)}.",
         field="amount", least=terms.least, most=terms.most,
     )  # fmt: skip
 

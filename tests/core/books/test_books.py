@@ -98,6 +98,15 @@ def test_summing_by_day_changes_no_figure(till: Till, keeper: Bookkeeper) -> Non
     assert "i15_days" not in keeper.broken()
 
 
+def test_a_day_is_summed_once_it_has_settled(till: Till, keeper: Bookkeeper) -> None:
+    """What was begun before midnight may be committed after it, under a number that was passed by."""
+    till.paid(10)
+    till.shop.pass_time(12 * 3600 + 60)  # it was noon
+    assert keeper.roll() == 0
+    till.shop.pass_time(3 * 3600)
+    assert keeper.roll() > 0
+
+
 def test_a_long_day_is_summed_in_parts(
     till: Till, keeper: Bookkeeper, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -139,3 +139,17 @@ def test_one_payment_is_credited_to_one_deposit(till: Till) -> None:
     first, second = till.paid(10), till.begin(10)
     assert till.hear(second, payment_id=first.payment_id).state == "review"
     assert (till.dollars[0], till.exceptions()) == (10, ["payment_of_another"])
+
+
+@pytest.mark.parametrize(("coin", "fee"), [(MICROS // 100, 600_000), (MICROS, 1 * MICROS)])
+def test_a_fee_is_rounded_up_to_a_coin(coin: int, fee: int) -> None:
+    terms = CARD._replace(fee=300_001, fee_ppm=29_000, coin=coin)
+    assert terms.fee_of(10 * MICROS) == fee
+
+
+def test_one_transaction_of_a_chain_may_pay_two_deposits(till: Till) -> None:
+    """As an exchange does that pays out to many at once; each deposit had an address of its own."""
+    for found in (till.begin(10, COIN), till.begin(7, COIN)):
+        till.hear(found, payment_id="0xabc")
+    assert (till.dollars, till.exceptions()) == ((17, 0, 0, 0), [])
+    till.shop.assert_books_are_true()

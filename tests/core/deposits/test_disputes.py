@@ -8,6 +8,7 @@ import pytest
 
 from onceline.core.deposits.model import Stage
 from onceline.core.errors import DepositNotRefundable
+from onceline.core.money import MICROS
 from tests.core.deposits.till import CARD, Till
 from tests.shop import Shop
 
@@ -114,3 +115,65 @@ def test_a_bonus_is_taken_back_as_far_as_it_is_there(till: Till, shop: Shop) -> 
 def test_an_account_with_a_dispute_is_suspended(till: Till, shop: Shop) -> None:
     till.dispute(till.paid(10))
     assert shop.value("select state from accounts where id = %(id)s", id=till.who.account) == "suspended"
+
+
+@pytest.mark.parametrize("first", ["dp_1", "dp_2"])
+@pytest.mark.parametrize("stage", [Stage.WON, Stage.LOST])
+def test_two_disputes_of_one_deposit_take_it_once(till: Till, shop: Shop, first: str, stage: Stage) -> None:
+    found = till.paid(10)
+    till.dispute(found, name="dp_1")
+    till.dispute(found, name="dp_2")
+    assert till.dollars == (0, 0, 10, 0)
+    for name in (first, "dp_2" if first == "dp_1" else "dp_1"):
+        till.dispute(found, stage, name=name)
+    left = (10, 0, 0, 0) if stage is Stage.WON else (0, 0, 0, 0)
+    assert (till.look(found).state, till.dollars) == ("credited" if stage is Stage.WON else "lost", left)
+    shop.assert_books_are_true()
+
+
+def test_a_dispute_that_waited_behind_one_that_was_won_takes_the_deposit(till: Till, shop: Shop) -> None:
+    found = till.paid(10)
+    till.dispute(found, name="dp_1")
+    till.dispute(found, name="dp_2", dollars=4)
+    till.dispute(found, Stage.WON, name="dp_1")
+    assert (till.look(found).state, till.dollars) == ("disputed", (6, 0, 4, 0))
+    till.dispute(found, Stage.LOST, name="dp_2", dollars=4)
+    assert (till.look(found).state, till.dollars) == ("lost", (6, 0, 0, 0))
+    shop.assert_books_are_true()
+
+
+@pytest.mark.parametrize("stage", [Stage.OPEN, Stage.LOST])
+def test_what_comes_back_from_a_refund_is_not_free_of_a_dispute(till: Till, shop: Shop, stage: Stage) -> None:
+    found = till.paid(10)
+    till.ask_back(found)
+    (claimed,) = till.claimed()
+    till.dispute(found, stage)
+    assert till.dollars == (0, 10, 0, 0)
+    till.undo(claimed)
+    taken = ("disputed", (0, 0, 10, 0)) if stage is Stage.OPEN else ("lost", (0, 0, 0, 0))
+    assert (till.look(found).state, till.dollars) == taken
+    shop.assert_books_are_true()
+
+
+@pytest.mark.parametrize(("claimed", "fee"), [(4, 0), (10, 0), (11, 1), (12, 2), (20, 2)])
+def test_a_lost_dispute_undoes_of_the_fee_what_the_bank_took_of_it(
+    till: Till, shop: Shop, claimed: int, fee: int
+) -> None:
+    found = till.hear(till.begin(10, CARD._replace(fee=2 * MICROS)))
+    till.dispute(found, Stage.LOST, dollars=claimed)
+    taken = "select coalesce(sum(amount), 0) / 1000000 from transfers where kind = 'fee_undone'"
+    assert (shop.value(taken), till.dollars) == (fee, (max(10 - claimed, 0), 0, 0, 0))
+    shop.assert_books_are_true()
+
+
+def test_what_a_bank_left_of_a_lost_deposit_is_spent_after_what_is_older(till: Till, shop: Shop) -> None:
+    """Oldest first: a dollar that was spent was the older deposit's, though the balance would do for it."""
+    older, lost, newer = till.paid(10), till.paid(10), till.paid(10)
+    spend(shop, till, 4)
+    till.dispute(lost, Stage.LOST, dollars=3)
+    assert till.dollars == (26, 0, 0, 0)
+    with pytest.raises(DepositNotRefundable) as refused:
+        till.ask_back(older)
+    assert refused.value.facts["reason"] == "spent"
+    till.ask_back(newer)
+    assert till.dollars == (16, 10, 0, 0)

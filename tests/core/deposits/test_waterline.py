@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from onceline.core.deposits.model import Bar, Deposit, Refunds, bar_to_refund
+from onceline.core.ledger.model import Balance
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 STEPS = st.lists(
@@ -59,7 +60,8 @@ def deposit_of(naive: Naive, place: int) -> Deposit:
 
 def bar(naive: Naive, place: int) -> Bar | None:
     newer = [lot.amount for lot in naive.lots[place + 1 :]]
-    return bar_to_refund(deposit_of(naive, place), naive.available, newer, False, NOW)
+    balance = Balance(naive.available, sum(naive.holds), "USD", "live")
+    return bar_to_refund(deposit_of(naive, place), balance, newer, False, NOW)
 
 
 @settings(max_examples=500, deadline=None)
@@ -89,3 +91,11 @@ def test_the_waterline_says_what_an_explicit_attribution_says(steps: list[tuple[
                 else Bar.METHOD
             )
             assert bar(naive, place) == expected
+
+
+def test_nothing_goes_back_while_something_is_owed() -> None:
+    """Holds that are let go fill the balance again; what a bank took back that had been spent has the first claim to it."""
+    naive = Naive([Lot(10, refundable=True)])
+    owing = Balance(10, 0, "USD", "live", debt=1)
+    assert bar_to_refund(deposit_of(naive, 0), owing, [], False, NOW) is Bar.DEBT
+    assert bar_to_refund(deposit_of(naive, 0), replace(owing, debt=0), [], False, NOW) is None

@@ -15,7 +15,14 @@ from onceline.core.money import MICROS
 from tests.shop import Customer, Shop
 
 CARD = Terms(
-    "stripe", least=5 * MICROS, most=500 * MICROS, fee=0, fee_ppm=0, bonus_ppm=0, refunds=Refunds.SOURCE
+    "stripe",
+    least=5 * MICROS,
+    most=500 * MICROS,
+    fee=0,
+    fee_ppm=0,
+    bonus_ppm=0,
+    refunds=Refunds.SOURCE,
+    coin=MICROS // 100,
 )
 COIN = CARD._replace(method="cryptomus", refunds=Refunds.ORIGIN)
 NO_WAY_BACK = CARD._replace(method="btcpay", refunds=Refunds.NEVER)
@@ -68,9 +75,12 @@ class Till:
     def undo(self, asked: Refund) -> None:
         with self.shop.db.transaction() as tx:
             refunds.undo(tx, asked.id, "expired card", self.shop.clock.now())
+            disputes.take_what_came_back(tx, asked.deposit, self.shop.clock.now())
 
-    def dispute(self, found: Deposit, stage: Stage = Stage.OPEN, dollars: int = 10) -> None:
-        said = Dispute("dp_1", str(found.payment_id), dollars * MICROS, "USD", stage)
+    def dispute(
+        self, found: Deposit, stage: Stage = Stage.OPEN, dollars: int = 10, name: str = "dp_1"
+    ) -> None:
+        said = Dispute(name, str(found.payment_id), dollars * MICROS, "USD", stage)
         with self.shop.db.transaction() as tx:
             disputes.hear(tx, found.id, said, self.shop.clock.now())
 

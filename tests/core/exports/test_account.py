@@ -59,7 +59,7 @@ SHOWN = {
     },
     "disputes": {
         "deposit_id": "disputes.deposit", **{name: f"disputes.{name}" for name in (
-            "method", "id", "state", "amount", "owed", "bonus", "opened_at", "closed_at")},
+            "method", "id", "state", "claimed", "amount", "fee", "owed", "bonus", "opened_at", "closed_at")},
     },
     "openings": {
         "side_id": "deposit_keys.mode", "key": "deposit_keys.name", "deposit_id": "deposit_keys.deposit",

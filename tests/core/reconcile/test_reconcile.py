@@ -177,6 +177,17 @@ def test_a_difference_goes_by_itself_when_it_is_gone(till: Till, desk: Desk) -> 
     assert desk.shop.value(resolved) == "reconciliation"
 
 
+def test_a_difference_that_comes_back_is_listed_again(till: Till, desk: Desk) -> None:
+    desk.says("payment", "pi_stranger", 5)
+    desk.compare()
+    gone = desk.lines.pop()
+    desk.compare()
+    assert desk.listed() == []
+    desk.lines.append(gone)
+    desk.compare()
+    assert desk.listed() == [("report_not_ours", "payment:pi_stranger")]
+
+
 def test_what_staff_resolved_stays_resolved_while_it_is_the_same(till: Till, desk: Desk) -> None:
     desk.says("payment", "pi_stranger", 5)
     desk.compare()

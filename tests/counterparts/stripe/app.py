@@ -31,6 +31,7 @@ FILTERS = {
     "charges": ("charge", ("payment_intent",)),
     "refunds": ("refund", ("payment_intent", "charge")),
     "disputes": ("dispute", ("payment_intent", "charge")),
+    "radar/early_fraud_warnings": ("radar.early_fraud_warning", ("payment_intent", "charge")),
     "balance_transactions": ("balance_transaction", ("source", "type")),
     "events": ("event", ("type",)),
 }

@@ -4,7 +4,8 @@
 
 `knobs` (realm.KNOBS), `fault` (asked, how, times), `endpoint` (url, secrets), `pay` (session, card, minor), `settle` (session, ok),
 `expire` (session), `refund` (refund, status, reason), `dispute` (intent, status, minor), `dispute_change` (dispute, status),
-`set` (id, fields), `payout` (minor), `prune`, `advance` (seconds), `sign` (event, secret, at), `events`, `send` (event), `flush`,
+`warn` (intent; an early fraud warning, of which `radar.early_fraud_warning.created` tells),
+`set` (id, fields), `payout` (minor), `prune`, `advance` (seconds), `sign` (event, secret, at), `events` (kind, most), `send` (event), `flush`,
 `idle`, `deliveries`, `asked`, `headers`, `reset`.
 """
 
@@ -96,6 +97,11 @@ def _dispute_change(realm: Realm, told: Told) -> Any:
     return shown(returns.change_dispute(realm, realm.get(told["dispute"], "dispute"), told["status"]))
 
 
+def _warn(realm: Realm, told: Told) -> Any:
+    intent = realm.get(told["intent"], "payment_intent")
+    return shown(returns.warning(realm, realm.get(intent["latest_charge"], "charge")))
+
+
 def _set(realm: Realm, told: Told) -> Any:
     """A lie: fields of an object as they never were."""
     realm.objects[told["id"]] |= told["fields"]
@@ -125,8 +131,10 @@ def _sign(realm: Realm, told: Told) -> Any:
     return {"headers": headers, "body": body.decode()}
 
 
-def _events(realm: Realm, _: Told) -> Any:
-    return [shown(one) for one in reversed(realm.all("event"))]
+def _events(realm: Realm, told: Told) -> Any:
+    """The oldest first; of those whose type begins so, and of these the last so many."""
+    found = [one for one in reversed(realm.all("event")) if one["type"].startswith(told.get("kind", ""))]
+    return [shown(one) for one in found[-told.get("most", len(found)) :]]
 
 
 def _send(realm: Realm, told: Told) -> Any:
@@ -141,8 +149,8 @@ def _reset(_: Realm, __: Told) -> Any:
 
 VERBS: dict[str, Callable[[Realm, Told], Any]] = {
     "knobs": _knobs, "fault": _fault, "endpoint": _endpoint, "pay": _pay, "settle": _settle, "expire": _expire, "refund": _refund,
-    "dispute": _dispute, "dispute_change": _dispute_change, "set": _set, "payout": _payout, "prune": _prune, "advance": _advance,
-    "sign": _sign, "events": _events, "send": _send, "reset": _reset,
+    "dispute": _dispute, "dispute_change": _dispute_change, "warn": _warn, "set": _set, "payout": _payout, "prune": _prune,
+    "advance": _advance, "sign": _sign, "events": _events, "send": _send, "reset": _reset,
     "deliveries": lambda realm, told: state.deliveries.log,
     "asked": lambda realm, told: realm.asked,
     "headers": lambda realm, told: realm.headers,

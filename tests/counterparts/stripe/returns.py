@@ -1,4 +1,4 @@
-"""Money that goes back: refunds with their limits and every status, and disputes with theirs."""
+"""Money that goes back: refunds with their limits and every status, disputes with theirs, and the warnings before them."""
 
 from __future__ import annotations
 
@@ -105,6 +105,16 @@ def change_dispute(realm: Realm, made: Object, status: str) -> Object:
         realm.emit("charge.dispute.funds_reinstated", made)
     elif status in ("needs_response", "lost") and not made["balance_transactions"]:
         _withdraw(realm, made)
+    return made
+
+
+def warning(realm: Realm, charge: Object, reason: str = "made_with_stolen_card") -> Object:
+    """The card's bank takes the charge for fraud; it takes no money."""
+    made = realm.add(
+        "issfr", "radar.early_fraud_warning", actionable=not charge["refunded"] and not charge["disputed"], charge=charge["id"],
+        fraud_type=reason, payment_intent=charge["payment_intent"],
+    )  # fmt: skip
+    realm.emit("radar.early_fraud_warning.created", made)
     return made
 
 

@@ -20,6 +20,7 @@ from onceline.core.vouchers import commands as vouchers
 from onceline.core.vouchers.model import Wanted, printed
 from onceline.desk import ways_to_pay
 from onceline.desk.dashboard.deposit_words import REFUND_STATES, STATES
+from onceline.desk.dashboard.deposits import SUSPENDED
 from onceline.payments.registry import KINDS
 from tests.desk.dashboard.belongings import form, order
 from tests.desk.dashboard.looking import proven, read
@@ -271,6 +272,31 @@ def test_whatever_becomes_of_a_payment_has_its_words(
     assert available(pages, alice) == came
 
 
+def test_when_another_amount_came_the_page_names_both(pages: Pages) -> None:
+    alice = proven(pages.visitor(balance=0))
+    page = paid(alice, "10", outcome="under")
+    shown = read(alice.get(page)).text
+    assert "You asked for USD\u00a010.00, but another amount came: USD\u00a05.00 was credited." in shown
+    assert "Deposit of USD\u00a05.00" in shown
+    question = read(alice.get(f"{page}back/")).text
+    assert "USD\u00a05.00 is sent back: the deposit in full." in question
+    assert "but another amount came" not in read(alice.get(paid(alice, "10"))).text
+
+
+def test_with_a_fee_the_question_says_that_it_goes_back_too(pages: Pages) -> None:
+    way(pages)
+    alice = proven(pages.visitor(balance=0))
+    question = read(alice.get(f"{paid(alice, '10', 'play')}back/")).text
+    assert "USD\u00a010.59 is sent back: the deposit in full, with its fee." in question
+    assert "The bonus of USD\u00a00.50 that came with it leaves your balance too." in question
+
+
+@pytest.mark.parametrize("outcome", ["fail", "expire"])
+def test_after_a_payment_that_did_not_come_the_page_leads_to_another(pages: Pages, outcome: str) -> None:
+    alice = pages.visitor(balance=0)
+    assert ADD in read(alice.get(paid(alice, outcome=outcome))).links()
+
+
 def test_a_test_deposit_is_paid_once(pages: Pages) -> None:
     alice = pages.visitor(balance=0)
     page = paid(alice)
@@ -383,6 +409,16 @@ def test_asking_back_wants_a_fresh_proof_of_who_it_is(pages: Pages) -> None:
     assert pages.shop.value("select count(*) from deposit_refunds") == 0
 
 
+@pytest.mark.parametrize("role", ["buyer", "viewer"])
+def test_only_the_owner_asks_back(pages: Pages, role: str) -> None:
+    alice = pages.visitor(balance=0)
+    page = paid(alice)
+    bob = proven(pages.visitor(account=alice.person.account, role=role))
+    assert bob.get(f"{page}back/").status_code == 403
+    assert bob.post(f"{page}back/", form()).status_code == 403
+    assert pages.shop.value("select count(*) from deposit_refunds") == 0
+
+
 def test_nobody_asks_back_what_is_anothers(pages: Pages) -> None:
     page = paid(pages.visitor(balance=0))
     charlie = proven(pages.visitor())
@@ -400,6 +436,49 @@ def test_a_spent_deposit_stays_and_the_refusal_leads_to_the_order(pages: Pages) 
     assert f"/test/orders/{spent.id}/" in refused.links()
     assert f"/test/orders/{spent.id}/" in read(alice.get(page)).links()
     assert pages.shop.value("select count(*) from deposit_refunds") == 0
+
+
+def suspend(pages: Pages, who: Visitor) -> None:
+    pages.shop.run("update accounts set state = 'suspended' where id = %(id)s", id=who.person.account)
+
+
+def test_a_suspended_account_has_nothing_sent_back_and_reads_whom_to_ask(pages: Pages) -> None:
+    alice = proven(pages.visitor(balance=0))
+    page = paid(alice)
+    question = read(alice.get(f"{page}back/"))
+    suspend(pages, alice)
+    shown = read(alice.get(page))
+    assert str(SUSPENDED) in shown.text
+    assert f"{page}back/" not in shown.links()
+    assert str(SUSPENDED) in read(alice.get(f"{page}back/"), 403).text
+    refused = read(alice.post(f"{page}back/", form(question)), 403)
+    assert str(SUSPENDED) in refused.text
+    assert refused.named("button") == read(alice.get(page)).named("button")
+    assert pages.shop.value("select count(*) from deposit_refunds") == 0
+    assert available(pages, alice) == 25_500_000
+
+
+def test_a_suspended_account_is_offered_nothing_that_would_fail(pages: Pages) -> None:
+    alice = pages.visitor(balance=0)
+    waits = begun(alice)
+    failed = paid(alice, outcome="fail")
+    suspend(pages, alice)
+    for path in ("/test/balance/", "/test/balance/deposits/", waits, failed):
+        page = read(alice.get(path))
+        assert ADD not in page.links()
+        assert f"{ADD}#voucher" not in page.links()
+        assert "/pay/" not in "".join(one.get("action") or "" for one in page.named("form"))
+    assert "This account is suspended" in read(alice.get("/test/balance/")).text
+
+
+def test_who_is_open_again_has_it_sent_back(pages: Pages) -> None:
+    alice = proven(pages.visitor(balance=0))
+    page = paid(alice)
+    suspend(pages, alice)
+    alice.post(f"{page}back/", form())
+    pages.shop.run("update accounts set state = 'open' where id = %(id)s", id=alice.person.account)
+    assert alice.post(f"{page}back/", form()).status_code == 302
+    assert pages.shop.value("select count(*) from deposit_refunds") == 1
 
 
 def test_after_its_time_a_deposit_stays(pages: Pages) -> None:

@@ -17,7 +17,7 @@ from tests.desk.dashboard.looking import proven, read
 from tests.desk.visitors import Pages, Visitor
 
 PARTS = (
-    "balance", "deposits", "developers", "exports", "history", "keys", "notifications", "paying", "webhook", "webhooks"
+    "balance", "deposits", "developers", "exports", "history", "keys", "months", "notifications", "paying", "webhook", "webhooks"
 )  # fmt: skip
 ROUTES = {
     str(one.name): one
@@ -26,7 +26,7 @@ ROUTES = {
 }
 READERS = {
     "history", "messages", "balance", "keys", "webhooks", "webhook", "delivery", "exports", "export_row",
-    "notifications", "developers", "deposits", "deposit", "deposit_back",
+    "notifications", "developers", "deposits", "deposit", "deposit_back", "month",
 }  # fmt: skip
 """What everybody of an account may look at, and nothing is changed by."""
 NEEDS = {

@@ -15,7 +15,7 @@ from onceline.core.money import MICROS
 from onceline.payments.base import Callback, Configured, Hint, Opening, Payment
 from onceline.payments.btcpay.processor import BTCPay
 from onceline.payments.btcpay.settings import BTCPaySettings
-from tests.counterparts.btcpay.process import API_KEY, SECRET, STORE, FakeBTCPay, running
+from tests.counterparts.btcpay.process import API_KEY, SECRET, STORE, FakeBTCPay
 from tests.receiver import Receiver, receiving
 
 TEN = 10 * MICROS
@@ -65,12 +65,6 @@ class Store:
 
     def hints(self, count: int = 1) -> list[Hint | None]:
         return [self.processor.hint(one) for one in self.called(count)]
-
-
-@pytest.fixture(scope="session")
-def fake_btcpay() -> Iterator[FakeBTCPay]:
-    with running() as fake:
-        yield fake
 
 
 @pytest.fixture

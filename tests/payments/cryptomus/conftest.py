@@ -15,7 +15,7 @@ from onceline.core.money import MICROS
 from onceline.payments.base import Callback, Configured, Hint, Opened, Opening, Payment, SendBack, SentBack
 from onceline.payments.cryptomus.processor import Cryptomus
 from onceline.payments.cryptomus.settings import CryptomusSettings
-from tests.counterparts.cryptomus.process import MERCHANT, PAYMENT_KEY, PAYOUT_KEY, FakeCryptomus, running
+from tests.counterparts.cryptomus.process import MERCHANT, PAYMENT_KEY, PAYOUT_KEY, FakeCryptomus
 from tests.receiver import Receiver, receiving
 
 TEN = 10 * MICROS
@@ -77,12 +77,6 @@ class Merchant:
 
     def hints(self, count: int = 1) -> list[Hint | None]:
         return [self.processor.hint(one) for one in self.called(count)]
-
-
-@pytest.fixture(scope="session")
-def fake_cryptomus() -> Iterator[FakeCryptomus]:
-    with running() as fake:
-        yield fake
 
 
 @pytest.fixture

@@ -20,33 +20,54 @@ from onceline.core.outbox.store import Draft
 def hear(tx: Transaction, deposit_id: str, said: Dispute, now: datetime) -> None:
     """In whatever order the words come: an end that comes first opens and closes. Raises NotFound."""
     found = store.locked(tx, deposit_id)
-    known = _known(tx, found.method, said.id)
-    if known is None:
+    if tx.one(store.Q.dispute, {"method": found.method, "id": said.id}) is None:
         _open(tx, found, said, now)
-        known = _known(tx, found.method, said.id)
-        assert known is not None
+    known = _known(tx, found.method, said.id)
     if known.state == "open" and said.stage is not Stage.OPEN:
         _close(tx, store.deposit(tx, deposit_id), known, said.stage, now)
     elif known.state != "open" and said.stage is not Stage.OPEN and known.state != said.stage:
         store.note_exception(tx, found.method, "dispute_changed_its_end", said.id, now, deposit=deposit_id)
 
 
+def take_what_came_back(tx: Transaction, deposit_id: str, now: datetime) -> None:
+    """When it counts again: of what a payer's bank wanted while it was on its way back, or in another dispute."""
+    found = store.locked(tx, deposit_id)
+    known = tx.one(store.Q.dispute_without_money, {"deposit": deposit_id})
+    if known is None or found.state != "credited":
+        return
+    known = _freeze(tx, found, known, now)
+    if known.state == "lost":
+        _lose(tx, found, known, now)
+
+
 def _open(tx: Transaction, found: Deposit, said: Dispute, now: datetime) -> None:
     found = _stopped(tx, found, now)
-    balance = ledger.lock(tx, found.side)
     is_there = found.state == "credited"
-    amount = min(said.amount, found.credited or 0) if is_there else 0
+    row = {"method": found.method, "id": said.id, "deposit": found.id, "claimed": said.amount, "now": now}
+    tx.run(store.Q.open_dispute_row, row)
+    if is_there:
+        _freeze(tx, found, _known(tx, found.method, said.id), now)
+    code = "dispute" if is_there else "dispute_of_what_is_gone"
+    store.note_exception(tx, found.method, code, said.id, now, deposit=found.id, amount=said.amount)
+
+
+def _freeze(tx: Transaction, found: Deposit, known: Row, now: datetime) -> Row:
+    """Of the deposit what the bank wants, as far as it is there; the rest is owed. The account orders nothing any more."""
+    assert found.credited is not None, "only what came is disputed"
+    balance = ledger.lock(tx, found.side)
+    amount = min(known.claimed, found.credited)
     frozen = min(balance.available, amount)
-    bonus = min(balance.available - frozen, found.bonus) if is_there else 0
-    tx.run(store.Q.open_dispute_row, {
-        "method": found.method, "id": said.id, "deposit": found.id, "amount": amount, "owed": amount - frozen,
-        "bonus": bonus, "now": now,
-    })  # fmt: skip
-    if not is_there:
-        store.note_exception(
-            tx, found.method, "dispute_of_what_is_gone", said.id, now, deposit=found.id, amount=said.amount
-        )
-        return
+    bonus = min(balance.available - frozen, found.bonus)
+    fee = min(known.claimed - amount, found.fee)
+    row = {
+        "method": found.method,
+        "id": known.id,
+        "amount": amount,
+        "fee": fee,
+        "owed": amount - frozen,
+        "bonus": bonus,
+    }
+    tx.run(store.Q.freeze, row)
     store.become(tx, found.id, "disputed", None, None)
     access.set_account_state(tx, found.account, "suspended")
     moves = [
@@ -55,7 +76,7 @@ def _open(tx: Transaction, found: Deposit, said: Dispute, now: datetime) -> None
         Move("bonus_undone", AVAILABLE, BONUS, bonus),
     ]
     _post(tx, found, moves, "deposit.disputed", now)
-    store.note_exception(tx, found.method, "dispute", said.id, now, deposit=found.id, amount=said.amount)
+    return _known(tx, found.method, known.id)
 
 
 def _stopped(tx: Transaction, found: Deposit, now: datetime) -> Deposit:
@@ -69,16 +90,25 @@ def _stopped(tx: Transaction, found: Deposit, now: datetime) -> Deposit:
 
 
 def _close(tx: Transaction, found: Deposit, known: Row, stage: Stage, now: datetime) -> None:
-    balance = ledger.lock(tx, found.side)
+    """One that took nothing, since another had or the deposit was gone, gives nothing back either."""
     tx.run(store.Q.close_dispute, {"method": known.method, "id": known.id, "state": stage.value, "now": now})
-    if found.state != "disputed":
+    if known.amount == 0 or found.state != "disputed":
         return
     if stage is Stage.LOST:
-        store.become(tx, found.id, "lost", None, now)
-        _post(tx, found, [Move("dispute_lost", DISPUTED, found.method, known.amount)], "deposit.lost", now)
-        if found.fee:
-            ledger.post_house(tx, found.mode, Move("fee_undone", FEES, found.method, found.fee), now)
-        return
+        _lose(tx, found, known, now)
+    else:
+        _win(tx, found, known, now)
+
+
+def _lose(tx: Transaction, found: Deposit, known: Row, now: datetime) -> None:
+    store.become(tx, found.id, "lost", None, now)
+    _post(tx, found, [Move("dispute_lost", DISPUTED, found.method, known.amount)], "deposit.lost", now)
+    if known.fee:
+        ledger.post_house(tx, found.mode, Move("fee_undone", FEES, found.method, known.fee), now)
+
+
+def _win(tx: Transaction, found: Deposit, known: Row, now: datetime) -> None:
+    balance = ledger.lock(tx, found.side)
     store.become(tx, found.id, "credited", None, None)
     forgiven = min(known.owed, balance.debt)  # the rest was paid meanwhile, and is theirs again
     moves = [
@@ -87,6 +117,7 @@ def _close(tx: Transaction, found: Deposit, known: Row, stage: Stage, now: datet
         Move("bonus", BONUS, AVAILABLE, known.bonus),
     ]
     _post(tx, found, moves, "deposit.credited", now)
+    take_what_came_back(tx, found.id, now)
 
 
 def _post(tx: Transaction, found: Deposit, moves: list[Move], event: str, now: datetime) -> None:
@@ -94,5 +125,7 @@ def _post(tx: Transaction, found: Deposit, moves: list[Move], event: str, now: d
     outbox.append(tx, found.side, seq, [Draft(event, subject=found.id)], now)
 
 
-def _known(tx: Transaction, method: str, dispute_id: str) -> Row | None:
-    return tx.one(store.Q.dispute, {"method": method, "id": dispute_id})
+def _known(tx: Transaction, method: str, dispute_id: str) -> Row:
+    row = tx.one(store.Q.dispute, {"method": method, "id": dispute_id})
+    assert row is not None, "opened before"
+    return row

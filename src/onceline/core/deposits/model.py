@@ -8,6 +8,8 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Literal, NamedTuple
 
+from onceline.core.ledger.model import Balance
+
 REFUND_FOR = timedelta(days=14)
 """After the money came (M4), to the instant: 14 times 24 hours."""
 LOOK_FIRST = timedelta(seconds=60)
@@ -93,10 +95,12 @@ class Terms(NamedTuple):
     fee_ppm: int
     bonus_ppm: int
     refunds: Refunds
+    coin: int
+    """The smallest that is paid with, and the step of amounts."""
 
     def fee_of(self, amount: int) -> int:
-        """Rounded up to a cent: a processor knows no smaller coin."""
-        return -(-(self.fee + amount * self.fee_ppm // 1_000_000) // 10_000) * 10_000
+        """Rounded up to a coin."""
+        return -(-(self.fee + amount * self.fee_ppm // 1_000_000) // self.coin) * self.coin
 
     def bonus_of(self, amount: int) -> int:
         return amount * self.bonus_ppm // 1_000_000
@@ -143,11 +147,13 @@ class Bar(StrEnum):
     """Nobody knows where it came from."""
     AGE = "age"
     DISPUTE = "dispute"
+    DEBT = "debt"
+    """What a payer's bank took back was spent: it is owed first."""
     SPENT = "spent"
 
 
 def bar_to_refund(
-    deposit: Deposit, available: int, newer: Sequence[int], has_dispute: bool, now: datetime
+    deposit: Deposit, balance: Balance, newer: Sequence[int], has_dispute: bool, now: datetime
 ) -> Bar | None:
     """Why a deposit cannot go back now; None when it can (M4).
 
@@ -165,7 +171,9 @@ def bar_to_refund(
         return Bar.AGE
     if has_dispute:
         return Bar.DISPUTE
-    if available < deposit.given + sum(newer):
+    if balance.debt:
+        return Bar.DEBT
+    if balance.available < deposit.given + sum(newer):
         return Bar.SPENT
     return None
 

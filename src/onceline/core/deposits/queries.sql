@@ -15,7 +15,8 @@ where d.id = %(id)s and (%(side)s::bigint is null or d.side_id = %(side)s)
 select from deposits where id = %(id)s for no key update
 
 -- name: by_payment
-select id from deposits where method = %(method)s and payment_id = %(payment_id)s
+-- The deposit that a card's payment paid. Index deposits_by_payment.
+select id from deposits where method = %(method)s and payment_id = %(payment_id)s and refunds = 'source'
 
 -- name: by_processor
 select id from deposits where method = %(method)s and processor_id = %(processor_id)s
@@ -71,10 +72,13 @@ select c.id, c.side_id as side, s.account_id as account, s.mode, c.method, c.sta
 from claimed c join sides s on s.id = c.side_id
 
 -- name: newer
--- What later deposits that still count added.
-select coalesce(sum(credited + bonus), 0)::bigint as given
-from deposits
-where side_id = %(side)s and place > %(place)s and state = 'credited'
+-- What later deposits that still count added; of one that was lost in part, what a payer's bank left of it.
+select coalesce(sum(d.credited + d.bonus - coalesce(x.taken, 0)), 0)::bigint as given
+from deposits d
+left join lateral (
+    select sum(amount + bonus) as taken from disputes where deposit_id = d.id and state = 'lost'
+) x on d.state = 'lost'
+where d.side_id = %(side)s and d.place > %(place)s and d.state in ('credited', 'lost')
 
 -- name: open_dispute
 select 1 as one
@@ -118,6 +122,9 @@ select r.id, r.deposit_id as deposit, r.state, r.amount, r.asked_by, r.approved_
 from deposit_refunds r
 where r.id = %(id)s
 
+-- name: lock_refund
+select from deposit_refunds where id = %(id)s for no key update
+
 -- name: refund_of
 -- The newest refund of a deposit.
 select r.id, r.deposit_id as deposit, r.state, r.amount, r.asked_by, r.approved_by, r.reason, r.processor_id, r.asked_at, r.sent_at,
@@ -156,13 +163,26 @@ where r.id = due.id
 returning r.id, r.deposit_id as deposit
 
 -- name: open_dispute_row
-insert into disputes (method, id, deposit_id, state, amount, owed, bonus, opened_at)
-values (%(method)s, %(id)s, %(deposit)s, 'open', %(amount)s, %(owed)s, %(bonus)s, %(now)s)
+insert into disputes (method, id, deposit_id, state, claimed, amount, fee, owed, bonus, opened_at)
+values (%(method)s, %(id)s, %(deposit)s, 'open', %(claimed)s, 0, 0, 0, 0, %(now)s)
+
+-- name: freeze
+update disputes
+set amount = %(amount)s, fee = %(fee)s, owed = %(owed)s, bonus = %(bonus)s
+where method = %(method)s and id = %(id)s
 
 -- name: dispute
-select method, id, deposit_id as deposit, state, amount, owed, bonus, opened_at, closed_at
+select method, id, deposit_id as deposit, state, claimed, amount, fee, owed, bonus, opened_at, closed_at
 from disputes
 where method = %(method)s and id = %(id)s
+
+-- name: dispute_without_money
+-- The first of a deposit's that took nothing, because the deposit was on its way back. Index disputes_by_deposit.
+select method, id, deposit_id as deposit, state, claimed, amount, fee, owed, bonus, opened_at, closed_at
+from disputes
+where deposit_id = %(deposit)s and amount = 0 and state in ('open', 'lost')
+order by opened_at, id
+limit 1
 
 -- name: close_dispute
 update disputes set state = %(state)s, closed_at = %(now)s where method = %(method)s and id = %(id)s

@@ -46,9 +46,8 @@ class Refund(NamedTuple):
 
 def demand_refundable(tx: Transaction, found: Deposit, now: datetime) -> None:
     """Under the side's row. Raises DepositNotRefundable, which names the order that spent of it."""
-    available = ledger.balance(tx, found.side).available
-    newer = store.newer(tx, found.side, found.place or 0)
-    bar = model.bar_to_refund(found, available, newer, store.has_dispute(tx, found.side), now)
+    balance, newer = ledger.balance(tx, found.side), store.newer(tx, found.side, found.place or 0)
+    bar = model.bar_to_refund(found, balance, newer, store.has_dispute(tx, found.side), now)
     if bar is not None:
         raise DepositNotRefundable(bar.value, store.spender(tx, found) if bar is Bar.SPENT else None)
 
@@ -173,8 +172,9 @@ def newest(tx: Transaction, deposits: Sequence[str]) -> dict[str, Refund]:
 
 
 def _locked(tx: Transaction, refund_id: str) -> Refund:
-    """Under its deposit's row, which everybody takes who changes a refund. Raises NotFound."""
+    """Under its deposit's row, and its own, which a worker takes alone that claims it. Raises NotFound."""
     store.locked(tx, refund(tx, refund_id).deposit)
+    tx.send(store.Q.lock_refund, {"id": refund_id})
     return refund(tx, refund_id)
 
 

@@ -151,7 +151,7 @@ def deposit_refunds(tx: Transaction, wanted: Wanted, at: Place | None) -> Step:
 
 
 def disputes(tx: Transaction, wanted: Wanted, at: Place | None) -> Step:
-    return _amounts(_listed(tx, _Q.disputes, wanted, at or [""]), "amount", "owed", "bonus")
+    return _amounts(_listed(tx, _Q.disputes, wanted, at or [""]), "claimed", "amount", "fee", "owed", "bonus")
 
 
 def deposit_keys(tx: Transaction, wanted: Wanted, at: Place | None) -> Step:

@@ -237,8 +237,8 @@ limit %(limit)s
 
 -- name: disputes
 -- Indexes deposits_by_side, disputes_by_deposit.
-select x.method || ' ' || x.id as key_place, x.id, x.method, x.deposit_id as deposit, x.state, x.amount, x.owed, x.bonus,
-       x.opened_at, x.closed_at
+select x.method || ' ' || x.id as key_place, x.id, x.method, x.deposit_id as deposit, x.state, x.claimed, x.amount, x.fee, x.owed,
+       x.bonus, x.opened_at, x.closed_at
 from deposits d join disputes x on x.deposit_id = d.id
 where d.side_id = %(side)s and x.method || ' ' || x.id > %(after)s and x.opened_at < %(before)s
 order by x.method || ' ' || x.id

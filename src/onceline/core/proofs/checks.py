@@ -42,12 +42,13 @@ LATE = timedelta(minutes=15)
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """`checked` rows were looked at, `broken` of them breach the invariant."""
+    """`checked` rows were looked at, `broken` of them breach the invariant; `named` is the first of those, by its id."""
 
     id: str
     meaning: str
     checked: int
     broken: int
+    named: str | None = None
 
 
 def prove(tx: Transaction, now: datetime) -> list[Proof]:
@@ -69,7 +70,7 @@ def _checked(tx: Transaction, wanted: Mapping[str, str], now: datetime, after: i
     for name, meaning in wanted.items():
         found = tx.one(getattr(_Q, name), row)
         assert found is not None
-        proofs.append(Proof(name, meaning, int(found.checked), int(found.broken)))
+        proofs.append(Proof(name, meaning, int(found.checked), int(found.broken), found.named))
     return proofs
 
 

@@ -31,7 +31,7 @@ with lines as (
     join report_lines l on l.method = e.method and l.object_id = substr(e.object_id, strpos(e.object_id, ':') + 1)
     where e.method = %(method)s and e.code = any(%(codes)s) and e.resolved_at is null and e.deposit_id is null
 )
-select d.id from lines l join deposits d on d.method = %(method)s and d.payment_id = l.object_id
+select d.id from lines l join deposits d on d.method = %(method)s and d.payment_id = l.object_id and d.refunds = 'source'
 union select d.id from lines l join deposits d on d.method = %(method)s and d.processor_id = l.object_id
 union select d.id from lines l join deposits d on d.id = l.deposit and d.method = %(method)s
 union select d.id from lines l join deposit_refunds r on r.processor_id = l.object_id
@@ -49,7 +49,7 @@ union select deposit_id from payment_exceptions
 -- none. An object that we know by its name is that deposit's, whatever else the line says. Fees are no customer's, but those in
 -- another currency cannot be booked.
 with names as (
-    select payment_id as name from deposits where id = any(%(deposits)s)
+    select payment_id as name from deposits where id = any(%(deposits)s) and refunds = 'source'
     union select processor_id from deposits where id = any(%(deposits)s)
     union select processor_id from deposit_refunds where deposit_id = any(%(deposits)s)
     union select id from disputes where method = %(method)s and deposit_id = any(%(deposits)s)
@@ -62,7 +62,7 @@ with names as (
 )
 select l.kind, l.object_id,
        coalesce(
-           (select d.id from deposits d where d.method = l.method and d.payment_id = l.object_id),
+           (select d.id from deposits d where d.method = l.method and d.payment_id = l.object_id and d.refunds = 'source'),
            (select d.id from deposits d where d.method = l.method and d.processor_id = l.object_id),
            (select d.id from deposit_refunds r join deposits d on d.id = r.deposit_id
             where r.processor_id = l.object_id and d.method = l.method limit 1),
@@ -86,9 +86,9 @@ select r.deposit_id, 'refund', -r.amount,
 from deposit_refunds r
 where r.deposit_id = any(%(deposits)s) and r.state in ('sending', 'sent')
 union all
-select x.deposit_id, 'dispute', -(x.amount + case when x.amount = d.credited then d.fee else 0 end),
+select x.deposit_id, 'dispute', -(x.amount + x.fee),
        x.opened_at < %(until)s and x.opened_at >= %(first)s
-from disputes x join deposits d on d.id = x.deposit_id
+from disputes x
 where x.deposit_id = any(%(deposits)s) and x.state <> 'won' and x.amount > 0
 
 -- name: note

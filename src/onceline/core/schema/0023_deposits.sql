@@ -45,7 +45,8 @@ from transfers t join sides s on s.wallet = t.wallet
 where t.kind = 'deposit';
 
 create unique index deposits_by_processor on deposits (method, processor_id);
-create unique index deposits_by_payment on deposits (method, payment_id);
+-- A card's payment pays one deposit; a transaction of a chain may pay several of them, each at its own address.
+create unique index deposits_by_payment on deposits (method, payment_id) where refunds = 'source';
 create unique index deposits_waterline on deposits (side_id, place);
 create index deposits_by_side on deposits (side_id, created_at desc, id);
 create index deposits_awaited on deposits (look_at) where look_at is not null;
@@ -73,7 +74,9 @@ create table disputes (
     id text not null,                           -- the processor's
     deposit_id text not null references deposits,
     state text not null check (state in ('open', 'won', 'lost')),
-    amount bigint not null check (amount >= 0), -- what the payer's bank took; 0 of a deposit that had gone back already
+    claimed bigint not null check (claimed >= 0), -- what the payer's bank wants
+    amount bigint not null check (amount >= 0), -- what was taken of the deposit; 0 of one that had gone back already
+    fee bigint not null check (fee >= 0),       -- what is taken of the fee that was paid on top
     owed bigint not null check (owed >= 0),     -- of it, what had been spent: a debt
     bonus bigint not null check (bonus >= 0),   -- what was taken back of the deposit's bonus
     opened_at timestamptz not null,

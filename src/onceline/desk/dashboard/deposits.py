@@ -42,6 +42,9 @@ OUTCOMES: dict[Outcome, Any] = {
     "fail": gettext_lazy("Let it fail"),
     "expire": gettext_lazy("Let it run out"),
 }
+SUSPENDED = gettext_lazy(
+    "This account is suspended, so its money is a matter of the staff. Write to the operator if it is to go back."
+)
 _WEB = ("https://", "http://")
 
 
@@ -68,7 +71,7 @@ def deposit(request: Desked, deposit: str) -> HttpResponse:
     acting = request.acting
     with house().db.transaction() as tx:
         found = store.deposit(tx, deposit, acting.side)
-        shown, stay = _shown(tx, [found])[0], _stay(tx, found)
+        shown, stay = _shown(tx, [found])[0], _stay(tx, acting, found)
     if stay and stay.is_by_method and shown["back"]:
         stay = stay._replace(sentence=shown["back"])
     facts = {"deposit": shown, "stay": stay, "outcomes": OUTCOMES.items()}
@@ -113,11 +116,11 @@ def pay_test_deposit(request: Desked, deposit: str) -> HttpResponse:
 @require_http_methods(["GET", "POST"])
 @care.freshly_proven
 def ask_back(request: Desked, deposit: str) -> HttpResponse:
-    """Asked first: a GET is the question. Who is suspended may ask too: it is theirs."""
+    """Asked first: a GET is the question. Who is suspended reads that this is a matter of the staff, and asks nothing."""
     acting, stay = request.acting, None
     with house().db.statement() as tx:
         store.deposit(tx, deposit, acting.side)  # a stranger's form finds nothing, however it is filled in
-    if request.method == "POST":
+    if request.method == "POST" and not acting.suspended:
         try:
             with care.doing(request) as is_new:
                 if is_new:
@@ -127,7 +130,7 @@ def ask_back(request: Desked, deposit: str) -> HttpResponse:
             stay = _why(error)
     with house().db.transaction() as tx:
         found = store.deposit(tx, deposit, acting.side)
-        shown, seen = _shown(tx, [found])[0], _stay(tx, found)
+        shown, seen = _shown(tx, [found])[0], _stay(tx, acting, found)
     whole = (found.credited or 0) + found.fee
     facts = {
         "deposit": shown,
@@ -136,7 +139,8 @@ def ask_back(request: Desked, deposit: str) -> HttpResponse:
         "persons": house().till.limits.approvals(whole),
         "mark": care.form_mark(),
     }
-    return render(request, "dashboard/deposits/ask_back.html", facts, status=409 if stay else 200)
+    status = 403 if acting.suspended else 409 if stay else 200
+    return render(request, "dashboard/deposits/ask_back.html", facts, status=status)
 
 
 def _asked(deposit_id: str) -> bool:
@@ -151,7 +155,7 @@ def _asked(deposit_id: str) -> bool:
     return True
 
 
-def _stay(tx: Transaction, found: Deposit) -> Stay | None:
+def _stay(tx: Transaction, acting: Acting, found: Deposit) -> Stay | None:
     """As it is at this moment, for whoever looks; it is looked at again under the locks when it is asked for."""
     if found.state != "credited":
         return None
@@ -159,7 +163,7 @@ def _stay(tx: Transaction, found: Deposit) -> Stay | None:
         refunds.demand_refundable(tx, found, house().clock.now())
     except DepositNotRefundable as error:
         return _why(error)
-    return None
+    return Stay(str(SUSPENDED), None, False) if acting.suspended else None
 
 
 def _why(error: DepositNotRefundable) -> Stay:
@@ -192,7 +196,10 @@ def _dressed(view: dict[str, Any], found: Deposit, kind: str | None) -> dict[str
         "state_name": state.title,
         "sentence": state.sentence,
         "look": state.look,
+        "sum": view["credited"] or view["amount"],
+        "differs": found.credited not in (None, found.amount),
         "due": found.amount + found.fee,
+        "has_fee": found.fee > 0,
         "has_bonus": found.bonus > 0,
         "page": page if page.startswith(_WEB) else "",
         "is_test": page == PATH.format(deposit=found.id),

@@ -19,7 +19,6 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_POST
 
-from onceline.core.deposits.staff import CENT
 from onceline.core.errors import (
     IdempotencyConflict,
     InvalidInput,
@@ -60,11 +59,14 @@ class PayIn(forms.Form):
         max_length=_LONGEST,
         error_messages={"required": gettext_lazy("Write how much you want to pay in.")},
         widget=forms.TextInput({"inputmode": "decimal", "autocomplete": "off", "class": "input-short"}),
-        help_text=gettext_lazy("What you want to have in your balance, such as 25 or 25.50."),
     )
 
     def __init__(self, data: Any, ways: Sequence[Way]) -> None:
         super().__init__(data, initial={"method": ways[0].name} if len(ways) == 1 else None)
+        currency = {"currency": house().context.installation.currency}
+        self.fields["amount"].help_text = (
+            _("In %(currency)s: what you want to have in your balance, such as 25 or 25.50.") % currency
+        )
         self.ways = {way.name: way for way in ways}
         self.shown = [ways_to_pay.shown(way.name, way.kind, way.terms) for way in ways]
         method: Any = self.fields["method"]
@@ -82,10 +84,10 @@ class PayIn(forms.Form):
             amount = parse_amount(text)
         except InvalidInput:
             amount = 0
-        if way.terms.least <= amount <= way.terms.most and amount % CENT == 0:
+        if way.terms.least <= amount <= way.terms.most and amount % way.terms.coin == 0:
             return amount
-        bounds = {"least": money(way.terms.least), "most": money(way.terms.most)}
-        wrong = _("Write an amount from %(least)s to %(most)s, with a point and at most two decimals.")
+        bounds = {name: money(getattr(way.terms, name)) for name in ("least", "most", "coin")}
+        wrong = _("Write an amount from %(least)s to %(most)s, in steps of %(coin)s.")
         self.add_error("amount", wrong % bounds)
         return None
 

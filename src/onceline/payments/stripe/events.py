@@ -30,10 +30,16 @@ ABOUT = {
     "charge.dispute.closed": "dispute",
     "charge.dispute.funds_withdrawn": "dispute",
     "charge.dispute.funds_reinstated": "dispute",
+    "radar.early_fraud_warning.created": "dispute",
 }
-"""What an endpoint at Stripe should be subscribed to. `charge.refunded` says nothing that `refund.created` does not."""
+"""What an endpoint at Stripe should be subscribed to. `charge.refunded` says nothing that `refund.created` does not, and a warning
+that is `updated` nothing that staff have not been told."""
 
-_OBJECTS = {"payment": ("checkout.session", "payment_intent"), "refund": ("refund",), "dispute": ("dispute",)}
+_OBJECTS = {
+    "payment": ("checkout.session", "payment_intent"),
+    "refund": ("refund",),
+    "dispute": ("dispute", "radar.early_fraud_warning"),
+}
 _ID = re.compile(r"[A-Za-z0-9_]{1,255}", re.ASCII)
 
 

@@ -2,7 +2,7 @@
 
 A deposit is a session, its payment intent and the charge that paid it; what one says and another denies is refused, never weighed.
 https://docs.stripe.com/api/checkout/sessions/object, …/payment_intents/object, …/refunds/object, …/disputes/object,
-…/balance_transactions/object
+…/balance_transactions/object, …/radar/early_fraud_warnings/object
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from onceline.payments.base import (
     Sent,
     SentBack,
     Stage,
+    Warned,
 )
 from onceline.payments.stripe.currencies import as_text, to_micros, to_minor
 from onceline.payments.stripe.transport import Answer
@@ -52,11 +53,10 @@ def payment(session: Answer) -> Payment:
 
 
 def _outcome(session: Answer, intent: Answer | None, charge: Answer | None) -> tuple[Paid, int]:
-    """And how many minor units came. A payment that was made counts whatever else the session says."""
+    """And how many minor units came. A payment that was made counts whatever else the session says. A page takes its own amount
+    and no other: nothing is ever under or over, and what is not what we asked for is for core to notice."""
     if session.get("payment_status") == "paid":
-        came = _came(intent, charge)
-        asked = _whole(session, "amount_total")
-        return (Paid.PAID if came == asked else Paid.OVER if came > asked else Paid.UNDER), came
+        return Paid.PAID, _came(session, intent, charge)
     status = _word(intent, "status")
     if status in ("processing", "requires_capture", "succeeded"):
         return Paid.CONFIRMING, 0
@@ -77,15 +77,15 @@ def _unpaid(session: str, intent: str) -> Paid:
     raise ProcessorRefused(f"The session's status is {session[:20]!r}, which nobody knows.")
 
 
-def _came(intent: Answer | None, charge: Answer | None) -> int:
-    """What was captured, as the intent and its charge both say."""
+def _came(session: Answer, intent: Answer | None, charge: Answer | None) -> int:
+    """What was captured, as the session, the intent and its charge all say."""
     if not intent or not charge:
         raise ProcessorRefused("The session says paid, and names no payment.")
     if not (intent.get("status") == charge.get("status") == "succeeded" and charge.get("captured") is True):
         raise ProcessorRefused("The session says paid, and its payment does not.")
     came = _whole(charge, "amount_captured")
-    if came <= 0 or came != _whole(intent, "amount_received"):
-        raise ProcessorRefused("The payment and its charge do not agree on the amount.")
+    if came <= 0 or {_whole(session, "amount_total"), _whole(intent, "amount_received")} != {came}:
+        raise ProcessorRefused("Session, payment and charge do not agree on the amount.")
     return came
 
 
@@ -145,6 +145,13 @@ def dispute(found: Answer) -> Dispute:
         currency=currency,
         stage=_stage(found),
     )
+
+
+def warning(found: Answer) -> Warned:
+    """Of an early fraud warning with its charge expanded: only that one always says what it is about."""
+    charge = _part(found, "charge") or {}
+    payment = _id(found.get("payment_intent")) or _id(charge.get("payment_intent")) or _id(charge) or ""
+    return Warned(_text(found, "id"), payment)
 
 
 def _stage(found: Answer) -> Stage:

@@ -34,6 +34,7 @@ from onceline.payments.base import (
     SendBack,
     Sent,
     SentBack,
+    Warned,
 )
 from onceline.payments.stripe import events, objects, signature
 from onceline.payments.stripe.currencies import to_minor
@@ -51,6 +52,7 @@ _KEY = re.compile(r"(?:sk|rk)_(?P<mode>test|live)_\w+", re.ASCII)
 _SESSION = re.compile(r"cs_\w{1,250}", re.ASCII)
 _INTENT = re.compile(r"pi_\w{1,250}", re.ASCII)
 _DISPUTE = re.compile(r"(?:dp|du)_\w{1,250}", re.ASCII)
+_WARNING = re.compile(r"issfr_\w{1,250}", re.ASCII)
 _WHOLE_PAYMENT = "payment_intent.latest_charge"
 
 
@@ -200,13 +202,19 @@ class Stripe:
 
     # Disputes and the report.
 
-    def dispute(self, dispute_id: str) -> Dispute | None:
-        if not _DISPUTE.fullmatch(dispute_id):
-            return None
+    def dispute(self, dispute_id: str) -> Dispute | Warned | None:
         try:
-            return objects.dispute(self._asked(lambda: self._client.v1.disputes.retrieve(dispute_id)))
+            if _WARNING.fullmatch(dispute_id):
+                return self._warning(dispute_id)
+            if _DISPUTE.fullmatch(dispute_id):
+                return objects.dispute(self._asked(lambda: self._client.v1.disputes.retrieve(dispute_id)))
         except Missing:
-            return None
+            pass
+        return None
+
+    def _warning(self, name: str) -> Warned:
+        warnings = self._client.v1.radar.early_fraud_warnings
+        return objects.warning(self._asked(lambda: warnings.retrieve(name, {"expand": ["charge"]})))
 
     def report(self, since: datetime, until: datetime) -> list[Entry]:
         """By the instants at which Stripe booked, the oldest first; `other` is what is none of the kinds, such as a payout to the
