@@ -121,6 +121,12 @@ class Shop:
         with self.db.transaction() as tx:
             return tx.run(statement, params)
 
+    def tamper(self, statement: str, **params: Any) -> int:
+        """What somebody would do who owns the database and knows its triggers."""
+        with self.db.transaction() as tx:
+            tx.run("set local session_replication_role = replica")
+            return tx.run(statement, params)
+
     def rows(self, statement: str, **params: Any) -> list[Row]:
         with self.db.transaction() as tx:
             return tx.all(statement, params)

@@ -1,8 +1,8 @@
 """`onceline demo`: the main job told once, through the same doors that customers use.
 
 It starts `onceline up` as a process of its own, orders over HTTP, sends an SMS into the sandbox, receives the code on
-the live socket and at a webhook, shows the balance before, during and after, then lets an order expire and shows its
-money come back.
+the live socket and at a webhook, shows the balance before, during and after, lets an order expire and shows its money come
+back, then pays in, and has that sent back.
 """
 
 from __future__ import annotations
@@ -37,6 +37,7 @@ from onceline.wiring import installation
 _SAY = Console(highlight=False)
 _READY_S = 90
 _WINDOW_S = 5
+_PAID_S = 60
 _BALANCE = 100 * MICROS
 
 
@@ -50,6 +51,7 @@ def tell(settings: Settings, *, once: bool) -> int:
         _SAY.print(f"\n[bold]Onceline[/bold] serves at {api.base}\n")
         _main_job(api, receiver)
         _money_back(api)
+        _in_and_out(api)
     if not once:
         with _serving(settings, {}) as server:
             _SAY.print(f"\nPages       {api.base}/  (log in as {username}, password {password})")
@@ -103,6 +105,32 @@ def _money_back(api: _Api) -> None:
         time.sleep(0.2)
     _SAY.print(f"  state     {order['state']}, charged: {'yes' if order['charged'] else 'no'}")
     _say_balance(api, "returned")
+
+
+def _in_and_out(api: _Api) -> None:
+    _SAY.print("\n  money in, by the sandbox's own processor; what was not spent goes back")
+    wanted = {"method": "sandbox", "amount": "25", "return_url": "https://example.com/"}
+    deposit = api.post("/api/v1/deposits", wanted)
+    api.post(f"/api/v1/test/deposits/{deposit['id']}/pay", {})
+    _say_deposit(_until(api, deposit["id"], "credited"))
+    _say_balance(api, "paid in")
+    api.post(f"/api/v1/deposits/{deposit['id']}/refund", {})
+    _say_deposit(_until(api, deposit["id"], "refunded"))
+    _say_balance(api, "sent back")
+
+
+def _until(api: _Api, deposit: str, state: str) -> dict[str, Any]:
+    deadline = time.monotonic() + _PAID_S
+    while (found := api.get(f"/api/v1/deposits/{deposit}"))["state"] != state:
+        if time.monotonic() > deadline:
+            raise RuntimeError(f"deposit {deposit} is {found['state']}, and did not become {state}")
+        time.sleep(0.2)
+    return found
+
+
+def _say_deposit(deposit: dict[str, Any]) -> None:
+    amount = f"{deposit['credited']} {deposit['currency']}"
+    _SAY.print(f"  deposit   {amount} [bold]{deposit['state']}[/bold]  ({deposit['id']})")
 
 
 def _say_balance(api: _Api, when: str) -> None:

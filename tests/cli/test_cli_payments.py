@@ -10,6 +10,8 @@ import pytest
 from onceline.core.deposits import store as deposits
 from onceline.core.money import MICROS
 from onceline.core.processors import store
+from onceline.payments.sandbox import paying
+from onceline.payments.till import Till as Desk
 from tests.command import CommandLine
 from tests.core.deposits.till import Till
 from tests.personas import ALICE
@@ -248,3 +250,21 @@ def test_a_processors_secrets_go_where_it_goes(shop: Shop) -> None:
     shop.run("update processor_secrets set processor = 'sandbox', name = 'other'")
     with pytest.raises(Exception, match="does not open"), shop.db.transaction() as tx:
         store.opened(tx, shop.context.vault, "sandbox")
+
+
+def test_what_came_of_a_deposit_under_review_is_credited_by_hand(cli: CommandLine, shop: Shop) -> None:
+    """Half of the least amount came: too little to be credited by itself."""
+    alice = shop.customer(ALICE, balance=0)
+    desk = Desk(shop.db, shop.context, None)
+    begun = desk.begin(alice.side, "sandbox", MICROS, "key", "/").deposit
+    with shop.db.transaction() as tx:
+        paying.pay(tx, alice.side, begun.id, "under", shop.clock.now())
+    assert desk.ask(begun.id).state == "review"
+    assert cli("payments", "credit", begun.id, "--staff", "Olga").out == f"0.5000 of {begun.id} is credited\n"
+    assert shop.balance(alice).available == MICROS // 2
+    assert cli.facts("payments", "exceptions")["exceptions"] == []
+    (known,) = cli.facts("payments", "exceptions", "--all")["exceptions"]
+    assert (known["what"], known["resolved_by"]) == ("too_little", "olga")
+    assert cli("payments", "credit", begun.id, "--staff", "Olga").code == 2
+    assert shop.balance(alice).available == MICROS // 2
+    shop.assert_books_are_true()

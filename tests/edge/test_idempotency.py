@@ -23,6 +23,7 @@ def test_a_key_that_is_no_key_is_refused(alice: Client, key: str) -> None:
     assert_problem(alice.place(idempotency_key=key), 422, "invalid_input")
 
 
+@pytest.mark.attack(3)
 def test_a_repeated_order_is_the_same_order_byte_for_byte(alice: Client) -> None:
     first = alice.place(idempotency_key="once")
     alice.sms(first.json())
@@ -33,6 +34,7 @@ def test_a_repeated_order_is_the_same_order_byte_for_byte(alice: Client) -> None
     assert len(alice.json("/orders")["orders"]) == 1
 
 
+@pytest.mark.attack(3)
 def test_fifty_at_once_with_one_key_place_one_order(alice: Client) -> None:
     with ThreadPoolExecutor(50) as threads:
         answers = list(threads.map(lambda _: alice.place(idempotency_key="storm"), range(50)))
@@ -42,10 +44,38 @@ def test_fifty_at_once_with_one_key_place_one_order(alice: Client) -> None:
     assert alice.json("/balance")["held"] == "0.2500"
 
 
-def test_a_key_with_another_body_is_a_conflict(alice: Client) -> None:
-    alice.place(idempotency_key="once")
-    assert_problem(alice.place(idempotency_key="once", country="FR"), 422, "idempotency_conflict")
-    assert len(alice.json("/orders")["orders"]) == 1
+@pytest.mark.attack(4)
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"country": "FR"},
+        {"service": "whatsapp"},
+        {"max_price": "0.2500"},
+        {"max_price": "0.0001"},
+        {"kind": "rental", "duration": 14400},
+        {"client_reference": "another"},
+    ],
+)
+def test_a_key_with_another_body_is_a_conflict_and_moves_nothing(
+    alice: Client, other: dict[str, object]
+) -> None:
+    first = alice.order(idempotency_key="once")
+    before = alice.json("/balance"), alice.shop.value("select count(*) from transfers")
+    assert_problem(alice.place(idempotency_key="once", **other), 422, "idempotency_conflict")
+    assert [order["id"] for order in alice.json("/orders")["orders"]] == [first["id"]]
+    assert (alice.json("/balance"), alice.shop.value("select count(*) from transfers")) == before
+
+
+@pytest.mark.attack(4)
+def test_a_key_that_ordered_two_does_not_order_one_or_two_others(alice: Client) -> None:
+    wanted = [BODY, BODY | {"country": "FR"}]
+    alice.post("/orders/batch", {"orders": wanted}, "once")
+    before = alice.json("/balance")
+    for others in ([BODY], [BODY, BODY], wanted[::-1]):
+        answer = alice.post("/orders/batch", {"orders": others}, "once")
+        assert_problem(answer, 422, "idempotency_conflict")
+    assert_problem(alice.place(idempotency_key="once"), 422, "idempotency_conflict")
+    assert alice.json("/balance") == before
 
 
 def test_two_accounts_may_use_the_same_key(alice: Client, charlie: Client) -> None:

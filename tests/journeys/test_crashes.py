@@ -52,6 +52,7 @@ def standing(lasting_house: House) -> House:
     return lasting_house
 
 
+@pytest.mark.attack(3)
 def test_kill_9_of_the_server_loses_nothing_acknowledged(standing: House, soak: bool) -> None:
     def disturb(load: Load) -> None:
         for _ in range(10 if soak else 1):
@@ -122,6 +123,7 @@ def test_a_worker_started_by_hand_takes_over_from_a_frozen_one(standing: House) 
     assert second.wait(timeout=30) == 0
 
 
+@pytest.mark.attack(8)
 def test_kill_9_of_postgresql_loses_nothing_acknowledged(standing: House, soak: bool) -> None:
     load = _killing_until_somebody_is_hurt(standing, lambda: [standing.postgres_pid()], soak)
     assert standing.server is not None
@@ -129,6 +131,7 @@ def test_kill_9_of_postgresql_loses_nothing_acknowledged(standing: House, soak: 
     assert_nothing_is_lost(load)
 
 
+@pytest.mark.attack(8)
 def test_kill_9_of_every_postgresql_process_loses_nothing_acknowledged(standing: House, soak: bool) -> None:
     load = _killing_until_somebody_is_hurt(standing, standing.postgres_group, soak)
     assert_nothing_is_lost(load)

@@ -36,7 +36,10 @@ def test_the_demo_tells_the_main_job_and_ends(house: House) -> None:
         ("99.7500", "0.0000"),
         ("99.5000", "0.2500"),
         ("99.7500", "0.0000"),
+        ("124.7500", "0.0000"),
+        ("99.7500", "0.0000"),
     ]
+    assert re.findall(r"deposit +25.0000 USD (\w+)", done.stdout) == ["credited", "refunded"]
 
 
 def test_commands_work_with_and_without_a_running_server(house: House) -> None:

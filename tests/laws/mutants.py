@@ -11,7 +11,6 @@ import time
 from collections.abc import Sequence
 
 from tests.laws.guards_access import ACCESS
-from tests.laws.guards_carriers import CARRIERS
 from tests.laws.guards_core import CORE
 from tests.laws.guards_dashboard import DASHBOARD
 from tests.laws.guards_doors import DOORS
@@ -34,7 +33,6 @@ MUTANTS: tuple[Mutant, ...] = (
     *NOTICES,
     *WEBHOOKS,
     *SUPPLIERS,
-    *CARRIERS,
     *ACCESS,
     *PEOPLE,
     *VOUCHERS,

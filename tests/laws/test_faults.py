@@ -90,6 +90,7 @@ def edge(conninfo: str, shop: Shop, tmp_path: Path, clock: ManualClock) -> Itera
         yield Edge(shop, proxy, url)
 
 
+@pytest.mark.attack(3)
 def test_a_connection_lost_at_the_commit_makes_one_order_of_every_key(edge: Edge, soak: bool) -> None:
     """Placed as the edge does: one order as one statement, several in a transaction; cut before and behind the commit."""
     tries = 500 if soak else 96

@@ -209,6 +209,7 @@ def _settle_down(shop: Shop) -> None:
     raise AssertionError("the storm did not settle")
 
 
+@pytest.mark.attack(6)
 def test_a_cancel_against_an_arrival(storm: Shop, soak: bool) -> None:
     """Within ± 5 ms of each other: either the code and its price, or the money back and the code flagged late."""
     dice, raced = random.Random(7), []
@@ -226,6 +227,7 @@ def test_a_cancel_against_an_arrival(storm: Shop, soak: bool) -> None:
     _assert_both_outcomes(storm, raced)
 
 
+@pytest.mark.attack(5)
 def test_an_expiry_against_an_arrival(storm: Shop, soak: bool) -> None:
     """Messages that reach us within ± 5 ms of their order's end, with the expiry worker running, drain and all.
 
@@ -366,6 +368,7 @@ class JumpingClock(SystemClock):
             self._every, self._ahead = 0, self._ahead + timedelta(days=3)
 
 
+@pytest.mark.attack(44)
 def test_a_clock_that_jumps_breaks_no_law(storm_db: Database, settings: Settings, soak: bool) -> None:
     """Between commands, inside them and inside the workers' rounds; the product's own times."""
     clock = JumpingClock(seed=7, every=25)

@@ -7,8 +7,8 @@ import pytest
 from onceline.core.processors import store
 from tests.counterparts.stripe.process import SECRET, FakeStripe
 from tests.edge.door import assert_problem, eventually
-from tests.payments.counter import Counter
 from tests.payments.by_card import call, paid, refunds_at_stripe
+from tests.payments.counter import Counter
 
 HOUR_S = 3600
 

@@ -114,13 +114,15 @@ def test_the_same_key_of_another_account_is_another_deposit(counter: Counter) ->
 
 
 def test_nobody_sees_or_pays_or_sends_back_anothers_deposit(counter: Counter) -> None:
-    deposit = counter.paid()
+    deposit, waiting = counter.paid(), counter.begun()
     charlie = counter.of(counter.shop.customer(CHARLIE, balance=0))
     assert charlie.send("GET", f"/deposits/{deposit['id']}").status_code == 404
-    assert charlie.pay(deposit).status_code == 404
+    assert charlie.pay(waiting).status_code == 404
     assert charlie.ask_back(deposit).status_code == 404
     assert charlie.send("GET", "/deposits").json() == {"deposits": [], "next": None}
-    assert (counter.read(deposit)["state"], counter.count("deposit_refunds")) == ("credited", 0)
+    counter.work()
+    assert [counter.read(one)["state"] for one in (deposit, waiting)] == ["credited", "created"]
+    assert counter.count("deposit_refunds") == 0
 
 
 def test_deposits_are_listed_page_by_page_newest_first(counter: Counter) -> None:

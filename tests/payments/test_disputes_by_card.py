@@ -163,21 +163,38 @@ def test_a_dispute_that_is_heard_of_before_its_payment_is_not_forgotten(
     counter.shop.assert_books_are_true()
 
 
-def test_a_dispute_of_a_payment_that_staff_have_to_look_at_waits_and_is_shown_to_them_too(
+def test_a_dispute_of_what_is_not_final_yet_takes_it_when_it_is(counter: Counter, cards: FakeStripe) -> None:
+    deposit = counter.begun("10.00", "cards")
+    session = counter.processor_id(deposit)
+    cards.pay(session)
+    intent = intent_of(cards, session)
+    cards.lie(session, payment_status="unpaid")
+    cards.lie(intent, status="processing")
+    disputed(counter, cards, deposit)
+    assert (counter.read(deposit)["state"], dollars(counter)) == ("confirming", (0, 0, 0, 0))
+    cards.lie(session, payment_status="paid")
+    cards.lie(intent, status="succeeded")
+    assert call(counter, cards, "checkout.session.completed") == 200
+    counter.work()
+    assert (dollars(counter), account_state(counter)) == ((0, 0, 10, 0), "suspended")
+    counter.shop.assert_books_are_true()
+
+
+def test_a_dispute_of_what_staff_have_to_look_at_first_takes_it_when_they_credit_it(
     counter: Counter, cards: FakeStripe
 ) -> None:
     deposit = counter.begun("10.00", "cards")
     session = counter.processor_id(deposit)
+    cards.lie(session, amount_total=900)
     cards.pay(session)
     cards.tell("dispute", intent=intent_of(cards, session))
-    cards.lie(session, client_reference_id="dep_another")
-    cards.lie(session, currency="eur")
     assert call(counter, cards, "charge.dispute.created") == 200
-    for _ in range(12):
-        counter.work()
-        counter.shop.clock.advance(120)
-    assert counter.read(deposit)["credited"] is None
-    assert "not_readable" in counter.exceptions()
+    counter.work()
+    assert (counter.read(deposit)["state"], dollars(counter)) == ("review", (0, 0, 0, 0))
+    assert set(counter.exceptions()) == {"wrong_amount", "dispute_of_what_is_gone"}
+    counter.till.credit_by_hand(deposit["id"], "ann")
+    assert (dollars(counter), account_state(counter)) == ((0, 0, 9, 0), "suspended")
+    counter.shop.assert_books_are_true()
 
 
 # Every order of the words -----------------------------------------------------------------------------------------

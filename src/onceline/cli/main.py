@@ -316,12 +316,14 @@ def prove(as_json: AsJson = False) -> None:
             "meaning": one.meaning,
             "checked": one.checked,
             "broken": one.broken,
+            "first_broken": one.named if one.broken else None,
             "ok": not one.broken,
         }
         for one in proofs
     ]
     words = "\n".join(
         f"{'ok    ' if row['ok'] else 'BROKEN'} {row['meaning']}: {row['checked']} checked, {row['broken']} broken"
+        + (f", first {row['first_broken']}" if row["first_broken"] else "")
         for row in rows
     )
     say({"ok": ok, "invariants": rows}, as_json, words)

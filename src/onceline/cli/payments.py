@@ -33,6 +33,7 @@ from onceline.core.processors.store import Figures
 from onceline.payments.base import ProcessorAway, ProcessorRefused
 from onceline.payments.configured import Entry, Shelf, callback_url
 from onceline.payments.registry import KINDS, Kind, Surroundings
+from onceline.payments.till import Till
 from onceline.wiring import installation
 
 app = typer.Typer(no_args_is_help=True, help="Processors of payments: configure, look at, check.")
@@ -223,12 +224,19 @@ def check(
     raise typer.Exit(0 if ok else 1)
 
 
+def _missing(entry: Entry, set_: set[tuple[str, str]]) -> list[str]:
+    """Secrets that are not set, but for those that its settings make needless, and the one that its fault misses."""
+    assert entry.kind is not None
+    unset = [one for one in entry.kind.secrets if (entry.name, one) not in set_]
+    told = [one for one in unset if f"secret {one} is not set" not in entry.fault]
+    return [one for one in told if entry.processor is None or one == _FOR_CALLS]
+
+
 def _checked(entry: Entry, set_: set[tuple[str, str]], public_url: str | None, until: Any) -> dict[str, Any]:
     faults = [entry.fault] if entry.fault else []
-    if entry.kind is not None and entry.kind.calls:
-        if _FOR_CALLS in entry.kind.secrets and (entry.name, _FOR_CALLS) not in set_:
-            faults.append(f"secret {_FOR_CALLS} is not set ({entry.kind.secrets[_FOR_CALLS]})")
-        faults += [] if public_url else [_UNREACHABLE]
+    if entry.kind is not None:
+        faults += [f"secret {one} is not set ({entry.kind.secrets[one]})" for one in _missing(entry, set_)]
+        faults += [_UNREACHABLE] if entry.kind.calls and not public_url else []
     if entry.processor is not None:
         try:
             entry.processor.report(until - _REPORT, until)
@@ -266,6 +274,17 @@ def resolve(
     with installation(settings()) as (db, context), db.transaction() as tx:
         store.resolve(tx, exception, folded(staff), context.clock.now())
     typer.echo(f"exception {exception} is resolved")
+
+
+@app.command("credit")
+def credit(
+    deposit: Annotated[str, typer.Argument(metavar="DEPOSIT", help="As `exceptions` says")], staff: Staff
+) -> None:
+    """What came of a deposit that waits for your look: as much as its processor says now. Its exceptions are resolved with it."""
+    ours = settings()
+    with installation(ours) as (db, context):
+        found = Till(db, context, ours.public_url).credit_by_hand(deposit, folded(staff))
+    typer.echo(f"{format_amount(found.credited or 0)} of {deposit} is credited")
 
 
 def _exception(row: Row) -> dict[str, Any]:
@@ -317,7 +336,7 @@ def approve(refund: RefundId, staff: Staff, as_json: AsJson = False) -> None:
 def decline(
     refund: RefundId,
     staff: Staff,
-    reason: Annotated[str, typer.Option(help="For the account to read")] = "",
+    reason: Annotated[str, typer.Option(help="Kept with the refund; the account's export has it")] = "",
     as_json: AsJson = False,
 ) -> None:
     """A no, while it was not sent: the money is available again."""
@@ -344,4 +363,6 @@ def _refund_row(row: Row) -> dict[str, Any]:
         "asked_by": row.asked_by,
         "approved_by": list(row.approved_by),
         "asked_at": instant(row.asked_at),
+        "declined_by": row.declined_by,
+        "reason": row.reason,
     }

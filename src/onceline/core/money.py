@@ -13,7 +13,7 @@ MICROS = 1_000_000
 LARGEST = 9_000_000_000 * MICROS
 """Well inside a bigint, so that no sum of two amounts can overflow."""
 
-_WHOLE_COINS = frozenset("BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF".split())
+_WHOLE_COINS = "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF"
 """ISO 4217: currencies without a smaller coin."""
 
 _DECIMAL = re.compile(r"(\d{1,10})(?:\.(\d{1,6}))?", re.ASCII)
@@ -24,18 +24,20 @@ def parse_amount(text: str) -> int:
     found = _DECIMAL.fullmatch(text)
     if not found:
         raise InvalidInput(
-            f"{text[:32]!r} is not an amount; write digits with at most six places, as in 0.2500."
+            f"{text[:32]!r} is not an amount; write 0 to {LARGEST // MICROS} with at most six places, as in 0.2500."
         )
     whole, fraction = found.group(1), found.group(2) or ""
     micros = int(whole) * MICROS + int(fraction.ljust(6, "0"))
     if micros > LARGEST:
-        raise InvalidInput(f"{text[:32]!r} is larger than any amount served here.")
+        raise InvalidInput(
+            f"{text[:32]!r} is larger than any amount served here; the largest is {LARGEST // MICROS}."
+        )
     return micros
 
 
 def coin_of(currency: str) -> int:
     """Micro-units of the smallest coin that is paid with: a hundredth, or one. Thousandths are paid in tens where they exist."""
-    return MICROS if currency in _WHOLE_COINS else MICROS // 100
+    return MICROS if currency in _WHOLE_COINS.split() else MICROS // 100
 
 
 def format_amount(micros: int) -> str:

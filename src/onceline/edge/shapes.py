@@ -104,7 +104,7 @@ class ConfirmAddress(Asked):
 class RedeemVoucher(Asked):
     code: Annotated[str, Field(min_length=1, max_length=64)] = Field(
         description="As printed; small letters, spaces and dashes do not matter.",
-        examples=["7K2M-9QWX-0D4T-VB6N-H3RP"],
+        examples=["7K2M-9QWX-0D4T-VB6N-H3EH"],
     )
 
 

@@ -34,7 +34,7 @@ CLAIM = timedelta(minutes=5)
 """Longer than a whole batch takes when every call waits for its end."""
 SOONEST, LATEST = timedelta(seconds=5), timedelta(hours=1)
 UNKNOWN_FOR = timedelta(minutes=15)
-"""For so long a refund or dispute may be named to us before we know what it belongs to."""
+"""For so long a refund may be named to us before we know what it belongs to."""
 GIVEN_UP_AFTER = timedelta(days=7)
 """A hint that could not be read for so long is left to staff."""
 UNCERTAIN_AFTER = timedelta(hours=1)
@@ -119,10 +119,6 @@ def _read_dispute(till: Till, hint: KeptHint) -> bool:
     with till.db.transaction() as tx:
         if said is None or found is None:
             _note(till, tx, hint, "unknown_dispute")
-        elif found.credited is None:
-            if _is_young(till, hint):
-                return False  # it may yet come
-            _note(till, tx, hint, "unknown_dispute")
         elif isinstance(said, Warned):
             warnings.warn(tx, found.id, said.id, hint.method, now)
         elif said.currency != till.context.installation.currency:
@@ -133,8 +129,8 @@ def _read_dispute(till: Till, hint: KeptHint) -> bool:
 
 
 def _disputed(till: Till, hint: KeptHint, payment_id: str) -> Deposit | None:
-    """The deposit of a payment. Where none was credited with it, it is read and heard first, since its own word may come after
-    the bank's, or never: else what is credited then would be free of the dispute."""
+    """The deposit of a payment. Where none was credited with it, it is read and heard first: its own word may come after the bank's,
+    or never. What can only be credited later (`Till.heard`) is disputed then."""
     with till.db.transaction() as tx:
         known = store.by_payment(tx, hint.method, payment_id)
         if known is not None:

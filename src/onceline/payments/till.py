@@ -14,7 +14,7 @@ from typing import NamedTuple
 import structlog
 
 from onceline.core.db import Database, Row, Transaction
-from onceline.core.deposits import commands, model, refunds, store
+from onceline.core.deposits import commands, disputes, model, refunds, store
 from onceline.core.deposits.limits import Limits
 from onceline.core.deposits.model import Deposit, Terms
 from onceline.core.deposits.refunds import Refund
@@ -120,6 +120,23 @@ class Till:
                 self.heard(tx, entry, said)
             return store.deposit(tx, deposit_id)
 
+    def credit_by_hand(self, deposit_id: str, staff: str) -> Deposit:
+        """What came of a deposit under review, as its processor says now; what was open about it is resolved by that name.
+
+        Raises NotFound, InvalidInput, Unavailable.
+        """
+        with self.db.transaction() as tx:
+            found = store.deposit(tx, deposit_id)
+        said = self.read(self.entry(found.method), found.processor_id) if found.processor_id else None
+        if said is None or said.currency != self.context.installation.currency:
+            raise InvalidInput("Its processor says of no money in the books' currency that it came.")
+        with self.db.transaction() as tx:
+            now = self.context.clock.now()
+            commands.credit_by_hand(tx, deposit_id, said, now)
+            disputes.take_what_came_back(tx, deposit_id, now)
+            processors.resolve_all(tx, deposit_id, staff, now)
+            return store.deposit(tx, deposit_id)
+
     def amount(self, method: str, text: str) -> int:
         """Micro-units of what a customer wrote. Raises NotFound, InvalidInput with the bounds, Unavailable."""
         entry = self.entry(method)
@@ -153,7 +170,9 @@ class Till:
         deposit = store.by_processor(tx, entry.name, said.processor_id) or _of_word(tx, entry.name, said)
         is_ours = said.currency == self.context.installation.currency
         if deposit is not None and is_ours:
-            return commands.hear(tx, deposit, said, entry.figures.least, now)
+            commands.hear(tx, deposit, said, entry.figures.least, now)
+            disputes.take_what_came_back(tx, deposit, now)  # of what was disputed before it was credited
+            return store.deposit(tx, deposit)
         store.note_exception(
             tx, entry.name, "wrong_currency" if deposit else "unknown_payment", said.processor_id, now,
             deposit=deposit, amount=said.value, currency=said.currency[:8],

@@ -140,6 +140,7 @@ def test_a_document_is_recorded_once(counter: Counter) -> None:
 
 
 @pytest.mark.parametrize("micros", [0, -CENT, 1, CENT + 1, LIMIT + CENT, 2**63])
+@pytest.mark.attack(35)
 def test_an_amount_that_no_coins_make_is_refused_with_the_bounds(counter: Counter, micros: int) -> None:
     with pytest.raises(InvalidInput, match=r"between 0\.0100 and 100\.0000"):
         counter.record(micros=micros)

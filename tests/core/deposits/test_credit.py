@@ -22,6 +22,7 @@ def test_a_payment_is_credited_when_the_processor_says_that_it_was_made(till: Ti
     till.shop.assert_books_are_true()
 
 
+@pytest.mark.promise("M7")
 def test_what_is_stored_of_a_payment_is_what_the_promise_says(till: Till) -> None:
     found = till.hear(
         till.begin(10, COIN), payment_id="0xabc", origin="0xfrom", network="eth", asset="0.004 ETH"
@@ -153,3 +154,38 @@ def test_one_transaction_of_a_chain_may_pay_two_deposits(till: Till) -> None:
         till.hear(found, payment_id="0xabc")
     assert (till.dollars, till.exceptions()) == ((17, 0, 0, 0), [])
     till.shop.assert_books_are_true()
+
+
+def test_staff_credit_what_came_of_a_deposit_under_review(till: Till) -> None:
+    found = till.hear(till.begin(10, COIN), Paid.UNDER, MICROS // 2)
+    credited = till.credit_by_hand(found, Paid.UNDER, MICROS // 2)
+    assert (credited.state, credited.credited, till.dollars[0]) == ("credited", MICROS // 2, 0.5)
+    with pytest.raises(InvalidInput, match="is credited"):
+        till.credit_by_hand(found, Paid.UNDER, MICROS // 2)
+    assert till.dollars[0] == 0.5
+    till.shop.assert_books_are_true()
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"state": Paid.FROZEN, "value": 10 * MICROS},
+        {"state": Paid.CONFIRMING, "value": 0},
+        {"state": Paid.PAID, "value": 0},
+        {"state": Paid.PAID, "deposit": "dep_another"},
+        {"state": Paid.PAID, "is_live": True},
+    ],
+)
+def test_staff_credit_nothing_that_did_not_come(till: Till, said: dict[str, object]) -> None:
+    found = till.hear(till.begin(10), Paid.FROZEN, 0)
+    with pytest.raises(InvalidInput, match="says of no money"):
+        till.credit_by_hand(found, **said)  # type: ignore[arg-type]  # the words differ, that is the point
+    assert (till.look(found).state, till.dollars[0]) == ("review", 0)
+
+
+def test_staff_credit_a_payment_to_one_deposit_only(till: Till) -> None:
+    first, second = till.paid(10), till.begin(10)
+    till.hear(second, payment_id=first.payment_id)
+    with pytest.raises(InvalidInput, match="says of no money"):
+        till.credit_by_hand(second, payment_id=first.payment_id)
+    assert till.dollars[0] == 10

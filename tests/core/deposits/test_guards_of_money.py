@@ -13,6 +13,7 @@ from onceline.core.deposits.commands import Velocity
 from onceline.core.deposits.model import Paid, Stage
 from onceline.core.errors import DepositNotRefundable, InvalidInput, LimitExceeded
 from tests.core.deposits.till import CARD, Till
+from tests.shop import ONE_DAY
 
 
 def house(till: Till) -> dict[str, int]:
@@ -58,6 +59,20 @@ def test_a_deposit_that_was_lost_does_not_go_back(till: Till) -> None:
     with pytest.raises(DepositNotRefundable) as refused:
         till.ask_back(found)
     assert refused.value.facts["reason"] == "state"
+
+
+def test_nothing_goes_back_while_something_is_owed(till: Till) -> None:
+    """What was held when the bank took its payment back is free again, and owed all the same."""
+    disputed, other = till.paid(10), till.paid(5)
+    for _ in range(3):
+        till.shop.place(till.who, kind="rental", duration_s=ONE_DAY)
+    till.dispute(disputed, Stage.LOST)
+    assert till.dollars == (0, 0, 0, 1)
+    till.shop.wait(ONE_DAY + 3600)
+    assert till.dollars == (6, 0, 0, 1)
+    with pytest.raises(DepositNotRefundable) as refused:
+        till.ask_back(other)
+    assert refused.value.facts["reason"] == "debt"
 
 
 def test_an_end_that_is_said_otherwise_is_told_and_moves_nothing(till: Till) -> None:

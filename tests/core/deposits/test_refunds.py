@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 from threading import Barrier
+from zoneinfo import ZoneInfo
 
 import pytest
 
-from onceline.core.deposits import refunds
+from onceline.core.deposits import commands, refunds
 from onceline.core.errors import DepositNotRefundable, InsufficientBalance, InvalidInput, NotFound
 from tests.core.deposits.till import CARD, COIN, NO_WAY_BACK, Till
 from tests.personas import CHARLIE
-from tests.shop import Shop
+from tests.shop import PRICE, Shop
 
 DAY = 86_400
 
@@ -48,6 +50,7 @@ def test_the_newer_of_two_goes_back_while_the_older_is_spent(till: Till, shop: S
 
 
 @pytest.mark.promise("M4")
+@pytest.mark.attack(19)
 def test_a_hold_that_is_still_pending_blocks_and_one_that_was_released_does_not(
     till: Till, shop: Shop
 ) -> None:
@@ -59,12 +62,65 @@ def test_a_hold_that_is_still_pending_blocks_and_one_that_was_released_does_not(
 
 
 @pytest.mark.promise("M4")
+@pytest.mark.attack(20)
 def test_after_fourteen_days_to_the_second_it_is_too_late(till: Till) -> None:
     last, late = till.paid(10), till.paid(10)
     till.shop.clock.advance(14 * DAY)
     assert till.ask_back(last).state == "approved"
     till.shop.clock.advance(1)
     assert barred(till, late)["reason"] == "age"
+
+
+@pytest.mark.attack(20)
+@pytest.mark.parametrize(
+    "came_at",
+    [
+        datetime(2026, 3, 20, 9, 30, tzinfo=ZoneInfo("Europe/Berlin")),  # summer time begins meanwhile
+        datetime(2026, 10, 20, 9, 30, tzinfo=ZoneInfo("America/New_York")),  # and ends
+        datetime(2026, 3, 1, 23, 59, 59, 999_999, tzinfo=UTC),
+        datetime(2024, 2, 20, tzinfo=UTC),  # a day more in February
+    ],
+)
+def test_fourteen_days_are_so_many_seconds_whatever_the_calendar_says(till: Till, came_at: datetime) -> None:
+    """The boundary is 14 times 24 hours after the money came, in UTC, to the microsecond: no clock on a wall has a say, and a day
+    in that time may have 23 or 25 hours. The last instant is in, the next one is out."""
+    clock, found = till.shop.clock, till.paid(10)
+    till.shop.run("update deposits set credited_at = %(at)s where id = %(id)s", at=came_at, id=found.id)
+    until = came_at.astimezone(UTC) + timedelta(seconds=14 * DAY)
+    clock.advance((until - clock.now()).total_seconds() + 0.000001)
+    assert clock.now() - until == timedelta(microseconds=1)
+    assert barred(till, found)["reason"] == "age"
+    clock.advance(-0.000001)
+    assert till.ask_back(found).state == "approved"
+
+
+@pytest.mark.attack(20)
+def test_a_leap_second_in_the_databases_clock_is_the_second_after(till: Till) -> None:
+    """PostgreSQL reads 23:59:60 as the midnight that follows, so the fourteen days end at a midnight."""
+    found = till.paid(10)
+    till.shop.run("update deposits set credited_at = '2016-12-31 23:59:60+00' where id = %(id)s", id=found.id)
+    until = datetime(2017, 1, 15, tzinfo=UTC)
+    till.shop.clock.advance((until - till.shop.clock.now()).total_seconds() + 1)
+    assert barred(till, found)["reason"] == "age"
+    till.shop.clock.advance(-1)
+    assert till.ask_back(found).state == "approved"
+
+
+@pytest.mark.attack(18)
+@pytest.mark.parametrize(("older", "goes_back"), [(PRICE, True), (PRICE - 1, False)])
+def test_one_micro_unit_of_a_deposit_that_was_spent_is_enough_to_keep_it(
+    till: Till, shop: Shop, older: int, goes_back: bool
+) -> None:
+    with shop.db.transaction() as tx:
+        commands.give(tx, till.who.side, older, "sandbox", shop.clock.now())
+    newer = till.paid(10)
+    order = shop.place(till.who, "telegram")
+    shop.sms(order.e164, "Telegram code: 48291", "Telegram")
+    if goes_back:
+        assert till.ask_back(newer).state == "approved"
+    else:
+        assert barred(till, newer) == {"reason": "spent", "order": order.id}
+    shop.assert_books_are_true()
 
 
 @pytest.mark.promise("M5")
@@ -88,6 +144,7 @@ def test_somebody_elses_deposit_is_not_found(till: Till, shop: Shop) -> None:
         charlie.ask_back(till.paid(10))
 
 
+@pytest.mark.attack(49)
 def test_the_bonus_goes_back_to_the_house_and_must_be_unspent(till: Till, shop: Shop) -> None:
     found = till.hear(till.begin(10, CARD._replace(bonus_ppm=100_000)))
     order = shop.place(till.who, "telegram")
@@ -200,9 +257,10 @@ def test_a_refund_that_is_declined_leaves_the_money_here(till: Till) -> None:
         declined = refunds.decline(tx, asked.id, "olga", "asked for by mistake", till.shop.clock.now())
     assert (declined.state, declined.reason, till.dollars) == (
         "refused",
-        "olga: asked for by mistake",
+        "asked for by mistake",
         (10, 0, 0, 0),
     )
+    assert till.shop.value("select declined_by from deposit_refunds") == "olga"
     till.shop.assert_books_are_true()
 
 

@@ -1,4 +1,4 @@
-"""Refunds that several hands reach for at the same instant: staff, the payer's bank, the worker that sends."""
+"""What several hands reach for at the same instant: two words of a processor, staff and the worker that sends, two workers."""
 
 from __future__ import annotations
 
@@ -36,3 +36,23 @@ def test_what_a_worker_takes_while_it_is_declined_is_never_both(till: Till) -> N
             taken = bool(till.claimed())
         assert sorted([declined.result(), taken]) == [False, True]
     till.shop.assert_books_are_true()
+
+
+def test_two_words_that_wait_for_the_same_side_are_one_credit(till: Till) -> None:
+    begun = till.begin(10)
+    with ThreadPoolExecutor(2) as workers:
+        with till.shop.db.transaction() as tx:
+            ledger.lock(tx, till.who.side)
+            heard = [workers.submit(till.hear, begun) for _ in range(2)]
+            eventually(lambda: till.shop.value(WAITING) == 2, 10)
+        assert [one.result().state for one in heard] == ["credited"] * 2
+    assert till.dollars == (10, 0, 0, 0)
+    till.shop.assert_books_are_true()
+
+
+def test_what_one_worker_claims_the_next_does_not_wait_for(till: Till) -> None:
+    till.ask_back(till.paid(10))
+    with ThreadPoolExecutor(1) as other, till.shop.db.transaction() as tx:
+        mine = refunds.claim(tx, till.shop.clock.now(), 100)
+        theirs = other.submit(till.claimed).result(10)
+    assert (len(mine), theirs) == (1, [])

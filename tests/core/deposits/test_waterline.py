@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -64,6 +65,7 @@ def bar(naive: Naive, place: int) -> Bar | None:
     return bar_to_refund(deposit_of(naive, place), balance, newer, False, NOW)
 
 
+@pytest.mark.attack(18, 19)
 @settings(max_examples=500, deadline=None)
 @given(STEPS)
 def test_the_waterline_says_what_an_explicit_attribution_says(steps: list[tuple[str, int]]) -> None:

@@ -47,14 +47,25 @@ class Till:
         self, found: Deposit, state: Paid = Paid.PAID, value: int | None = None, **said: object
     ) -> Deposit:
         """What the processor says of a deposit: that it was paid, if nothing else is told."""
+        payment = self.words(found, state, value, **said)
+        with self.shop.db.transaction() as tx:
+            return commands.hear(tx, found.id, payment, 1 * MICROS, self.shop.clock.now())
+
+    def credit_by_hand(
+        self, found: Deposit, state: Paid = Paid.PAID, value: int | None = None, **said: object
+    ) -> Deposit:
+        payment = self.words(found, state, value, **said)
+        with self.shop.db.transaction() as tx:
+            return commands.credit_by_hand(tx, found.id, payment, self.shop.clock.now())
+
+    def words(self, found: Deposit, state: Paid, value: int | None, **said: object) -> Payment:
+        """What a processor says when it is asked."""
         words = {
             "processor_id": found.processor_id, "deposit": found.id, "state": state, "currency": "USD",
             "value": found.amount + found.fee if value is None else value, "is_live": False,
             "payment_id": f"pi_{found.id}", "origin": "bc1qsender",
         }  # fmt: skip
-        payment = Payment(**{**words, **said})  # type: ignore[arg-type]  # each word is of its field's type
-        with self.shop.db.transaction() as tx:
-            return commands.hear(tx, found.id, payment, 1 * MICROS, self.shop.clock.now())
+        return Payment(**{**words, **said})  # type: ignore[arg-type]  # each word is of its field's type
 
     def paid(self, dollars: int = 10, terms: Terms = CARD) -> Deposit:
         return self.hear(self.begin(dollars, terms))

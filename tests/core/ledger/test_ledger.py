@@ -93,6 +93,7 @@ def test_a_released_hold_is_back(shop: Shop) -> None:
 
 
 @pytest.mark.parametrize("first", [ledger.capture, release])
+@pytest.mark.attack(2)
 def test_a_hold_ends_once(shop: Shop, first: Callable[..., None]) -> None:
     alice = shop.customer(ALICE, balance=MICROS)
     one = hold(shop, alice, PRICE)

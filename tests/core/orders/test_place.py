@@ -146,6 +146,7 @@ def test_the_last_money_buys_an_order(shop: Shop) -> None:
     assert shop.balance(alice).available == 0
 
 
+@pytest.mark.attack(38)
 def test_a_price_above_the_clients_limit_names_the_one_that_works(shop: Shop) -> None:
     alice = shop.customer(ALICE)
     with pytest.raises(PriceTooLow) as refused:

@@ -143,6 +143,7 @@ def test_two_hundred_buyers_and_one_number_make_one_order(shop: Shop, crowded: D
     shop.assert_books_are_true()
 
 
+@pytest.mark.attack(1)
 def test_a_balance_for_one_order_buys_one_of_fifty(shop: Shop, crowded: Database) -> None:
     alice = shop.customer(ALICE, balance=2 * PRICE - 1)
     shop.only("GB", 60)
@@ -162,6 +163,7 @@ def test_a_cap_for_ten_orders_buys_ten_of_fifty(shop: Shop, crowded: Database) -
     shop.assert_books_are_true()
 
 
+@pytest.mark.attack(3)
 def test_the_same_idempotency_key_fifty_times_at_once_places_one_order(shop: Shop, crowded: Database) -> None:
     alice = shop.customer(ALICE)
     answers = rush([partial(place, crowded, shop.context, alice, "the same key")] * 50)
@@ -194,6 +196,7 @@ def test_a_number_that_somebody_is_taking_is_not_waited_for(shop: Shop, crowded:
 
 
 @pytest.mark.promise("M1")
+@pytest.mark.attack(6)
 def test_a_cancel_against_an_arrival_never_splits_code_and_money(shop: Shop, crowded: Database) -> None:
     orders = live_orders(shop, 200)
     shop.pass_time(CANCEL_LOCK_S)
@@ -205,6 +208,7 @@ def test_a_cancel_against_an_arrival_never_splits_code_and_money(shop: Shop, cro
 
 
 @pytest.mark.promise("D3")
+@pytest.mark.attack(5)
 def test_an_expiry_against_an_arrival_never_splits_code_and_money(shop: Shop, crowded: Database) -> None:
     orders = live_orders(shop, 200)
     in_time = orders[0].expires_at - timedelta(seconds=0.001)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -74,6 +75,7 @@ def test_what_is_under_way_may_be_there_or_not() -> None:
     assert codes([Theirs("refund", "re_1", "dep_1", -9, "USD")], [sending]) == [(AMOUNT, "refund:dep_1")]
 
 
+@pytest.mark.attack(37)
 def test_another_currency_is_never_counted() -> None:
     euros = PAID._replace(currency="EUR")
     assert codes([euros], [OURS]) == [(CURRENCY, "payment:pi_1"), (NOT_THEIRS, "payment:dep_1")]

@@ -82,6 +82,7 @@ def test_another_amount_is_listed_with_theirs(till: Till, desk: Desk) -> None:
     assert desk.shop.value("select amount from payment_exceptions where code = 'report_amount'") == 9_500_000
 
 
+@pytest.mark.attack(37)
 def test_another_currency_is_listed_and_its_fee_not_booked(till: Till, desk: Desk) -> None:
     paid = till.paid()
     desk.paid(paid)
@@ -245,6 +246,7 @@ def test_days_are_compared_one_after_the_other_and_none_before_it_has_settled(de
     assert desk.next_day(made_at) is None
 
 
+@pytest.mark.attack(45)
 def test_after_yesterdays_backup_every_gap_is_listed_and_nothing_credited_twice(
     till: Till, desk: Desk
 ) -> None:

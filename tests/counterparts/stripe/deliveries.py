@@ -72,7 +72,8 @@ class Deliveries:
             realm.knobs["mis_signed"] -= 1
             secrets = ["whsec_of_another_endpoint"]
         headers, body = envelope(event, secrets, realm.now() + realm.knobs["stamp_s"])
-        async with self._places, httpx.AsyncClient(trust_env=False, timeout=10) as client:
+        # Endpoints are on loopback, without TLS: reading a machine's certificates for each would take most of the time.
+        async with self._places, httpx.AsyncClient(trust_env=False, timeout=10, verify=False) as client:
             try:
                 status = (await client.post(endpoint["url"], content=body, headers=headers)).status_code
             except httpx.HTTPError:

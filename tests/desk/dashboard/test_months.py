@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from urllib.parse import urlencode
 
 import pytest
 
@@ -39,6 +40,7 @@ def test_the_end_of_a_month_is_the_beginning_of_the_next(pages: Pages) -> None:
     order(pages, alice)
     before = pages.shop.clock.now()
     pages.shop.pass_time(31 * 86400)
+    alice = pages.visitor(alice.person)
     assert "USD\u00a00.00USD\u00a099.75" in "".join(
         read(alice.get(f"{MONTH}?month={name(before)}")).text.split("\n")
     )
@@ -65,7 +67,7 @@ def test_a_month_is_of_ones_own_side(pages: Pages) -> None:
     "month", ["", "x", "2026-13", "0000-01", "9999-12", "2999-01", "２０２６-03", "9" * 40]
 )
 def test_what_is_no_month_is_this_one(pages: Pages, month: str) -> None:
-    assert "So far" in read(pages.visitor().get(MONTH, {"month": month})).text
+    assert "So far" in read(pages.visitor().get(f"{MONTH}?{urlencode({'month': month})}")).text
 
 
 def test_the_statement_leads_to_its_month(pages: Pages) -> None:

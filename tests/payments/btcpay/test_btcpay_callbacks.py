@@ -53,6 +53,7 @@ def test_every_word_about_a_payment_is_a_hint_and_other_words_are_none(store: St
     assert [hint is not None for hint in hints] == [True] * 6 + [False] * 5
 
 
+@pytest.mark.attack(32)
 def test_a_lie_is_a_hint_and_the_read_back_decides(store: Store) -> None:
     invoice = store.open()
     store.fake.set(webhook=store.receiver.url)

@@ -33,6 +33,7 @@ def test_it_is_known_in_every_form_it_travels_in(merchant: Merchant, form: str) 
     assert hint.about == "payment"
 
 
+@pytest.mark.attack(32)
 def test_a_lie_is_a_hint_and_the_read_back_decides(merchant: Merchant) -> None:
     opened = merchant.open()
     merchant.fake.lie(

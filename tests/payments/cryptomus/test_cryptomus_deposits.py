@@ -199,6 +199,7 @@ def test_a_word_that_is_not_final_is_waited_for(merchant: Merchant) -> None:
     assert (found.state, found.value) == (Paid.CONFIRMING, 0)
 
 
+@pytest.mark.attack(29)
 def test_a_payment_that_comes_after_the_end_is_paid(merchant: Merchant) -> None:
     opened = merchant.open()
     merchant.fake.become("dep_1", "cancel", quiet=True)
@@ -207,6 +208,7 @@ def test_a_payment_that_comes_after_the_end_is_paid(merchant: Merchant) -> None:
     assert merchant.payment(opened).state is Paid.PAID
 
 
+@pytest.mark.attack(28)
 def test_what_was_seen_and_replaced_is_never_credited(merchant: Merchant) -> None:
     opened = merchant.open()
     merchant.fake.pay("dep_1", "confirm_check", quiet=True)
@@ -215,6 +217,7 @@ def test_what_was_seen_and_replaced_is_never_credited(merchant: Merchant) -> Non
     assert (merchant.payment(opened).state, merchant.payment(opened).value) == (Paid.EXPIRED, 0)
 
 
+@pytest.mark.attack(27)
 def test_underpaid_topped_up_then_overpaid_is_one_final_value(merchant: Merchant) -> None:
     opened = merchant.open()
     merchant.fake.pay("dep_1", "wrong_amount_waiting", "4", quiet=True)
@@ -278,6 +281,7 @@ def test_an_answer_about_another_payment_is_refused(merchant: Merchant) -> None:
         merchant.processor.payment(opened.processor_id)
 
 
+@pytest.mark.attack(37)
 def test_a_payment_in_another_currency_is_refused(merchant: Merchant) -> None:
     with pytest.raises(ProcessorRefused, match="another currency"):
         merchant.paid(currency="EUR")

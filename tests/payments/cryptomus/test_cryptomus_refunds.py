@@ -38,6 +38,7 @@ def test_it_is_confirmed_when_it_was_sent(merchant: Merchant) -> None:
     assert _sent_back(merchant, found) is Sent.DONE
 
 
+@pytest.mark.attack(33)
 def test_nothing_that_a_caller_can_say_is_an_address(merchant: Merchant) -> None:
     """M4: no parameter, no field, no setting."""
     names = {one.name for one in dataclasses.fields(SendBack)} | set(CryptomusSettings.model_fields)
@@ -50,6 +51,7 @@ def test_nothing_that_a_caller_can_say_is_an_address(merchant: Merchant) -> None
         merchant.refund(merchant.paid(), address=THIEF)
 
 
+@pytest.mark.attack(33)
 def test_the_address_is_the_one_of_the_read_back_and_of_no_callback(merchant: Merchant) -> None:
     found = merchant.paid()
     merchant.fake.lie("dep_1", **{"from": THIEF})

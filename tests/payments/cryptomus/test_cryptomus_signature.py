@@ -48,6 +48,7 @@ def test_what_was_signed_is_read_without_the_signature() -> None:
     ],
     ids=["slashes", "letters", "sign-like", "escapes", "nested", "kinds"],
 )
+@pytest.mark.attack(30)
 def test_every_form_of_value_is_known(extra: dict[str, Any]) -> None:
     fields = {**PAID, **extra}
     signature = md5_of(text(fields))
@@ -72,6 +73,7 @@ def test_what_no_other_writer_would_write_so_is_known_by_its_bytes() -> None:
 
 
 @pytest.mark.parametrize("name", sorted(PAID))
+@pytest.mark.attack(30)
 def test_one_changed_field_is_refused(name: str) -> None:
     body = json.loads(arrived({**PAID, "additional_data": "x"}))
     assert verdict(text({**body, name: "9999.00"})) == "wrong"
@@ -155,6 +157,7 @@ FIELDS = st.dictionaries(TEXTS.filter(lambda name: name not in ("sign", "type"))
 )
 
 
+@pytest.mark.attack(30)
 def test_we_and_the_other_client_say_the_same_of_every_form() -> None:
     crowd = [PAID, {**PAID, **SIGN_LIKE}, {**PAID, **NESTED}, {**PAID, "name": "Zoë/你好 😀"}]
     good = [arrived(fields) for fields in crowd]
@@ -165,6 +168,7 @@ def test_we_and_the_other_client_say_the_same_of_every_form() -> None:
 
 @settings(max_examples=12, deadline=None)
 @given(st.lists(FIELDS, min_size=20, max_size=20))
+@pytest.mark.attack(30)
 def test_we_accept_whatever_the_other_client_signs_and_it_accepts_what_we_do(
     crowd: list[dict[str, Any]],
 ) -> None:

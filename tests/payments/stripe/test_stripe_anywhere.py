@@ -10,7 +10,7 @@ from uuid import uuid4
 import pytest
 
 from onceline.core.money import MICROS
-from onceline.payments.base import Paid, ProcessorRefused, SendBack, Sent, Stage
+from onceline.payments.base import Dispute, Paid, ProcessorRefused, SendBack, Sent, Stage
 from tests.payments.stripe.dealing import FIVE, Anywhere, opening
 
 PATIENCE_S = 30
@@ -111,7 +111,7 @@ def test_a_payment_that_stripe_does_not_know_is_for_staff(anywhere: Anywhere) ->
 def test_a_dispute_is_open_at_first(anywhere: Anywhere) -> None:
     paid = intent(anywhere, "pm_card_createDispute")
     dispute = anywhere.cards.dispute(_dispute_of(anywhere, paid))
-    assert dispute is not None
+    assert isinstance(dispute, Dispute)
     assert (dispute.payment_id, dispute.amount, dispute.currency) == (paid, FIVE, "USD")
     assert dispute.stage is Stage.OPEN
 

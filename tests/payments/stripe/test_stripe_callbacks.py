@@ -8,6 +8,7 @@ import inspect
 import itertools
 import json
 from collections.abc import Iterable, Iterator
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -15,7 +16,17 @@ import stripe
 from hypothesis import given
 from hypothesis import strategies as st
 
-from onceline.payments.base import Callback, Hint, NotAuthentic, Paid, SendBack, Sent, Stage, Unreadable
+from onceline.payments.base import (
+    Callback,
+    Dispute,
+    Hint,
+    NotAuthentic,
+    Paid,
+    SendBack,
+    Sent,
+    Stage,
+    Unreadable,
+)
 from onceline.payments.stripe import events, signature
 from onceline.payments.stripe.processor import Stripe
 from tests.counterparts.stripe.process import LIVE, SECRET, TEST, FakeStripe
@@ -142,7 +153,15 @@ def test_an_event_says_what_has_to_be_read() -> None:
 
 
 @pytest.mark.parametrize(
-    "kind", ["charge.refunded", "customer.created", "checkout.session", "v2.core.thing", ""]
+    "kind",
+    [
+        "charge.refunded",
+        "customer.created",
+        "checkout.session",
+        "radar.early_fraud_warning.updated",
+        "v2.core.thing",
+        "",
+    ],
 )
 def test_an_event_of_another_kind_concerns_nobody(kind: str) -> None:
     assert events.read(event(kind)) is None
@@ -159,6 +178,7 @@ def test_an_event_of_a_connected_account_concerns_nobody() -> None:
         event(data=None), event(data={}), event(data={"object": "cs_test_1"}), event(id=None), event(id="a b"), event(id="x" * 256),
         event(livemode=None), event(livemode="false"), event(data={"object": {"object": "checkout.session"}}),
         event(data={"object": {"id": "re_1", "object": "refund"}}), event("refund.created"), event("charge.dispute.closed"),
+        event("radar.early_fraud_warning.created"),
     ],
 )  # fmt: skip
 def test_what_is_authentic_and_makes_no_sense_is_unreadable(body: bytes) -> None:
@@ -175,17 +195,18 @@ def test_every_event_that_we_listen_to_is_one_that_an_endpoint_can_subscribe_to(
 
 
 @pytest.mark.counterpart
-def test_a_payment_a_refund_and_a_dispute_are_heard_of(cards: Stripe, fake: FakeStripe) -> None:
+def test_a_payment_a_refund_a_dispute_and_a_warning_are_heard_of(cards: Stripe, fake: FakeStripe) -> None:
     payment = paid(cards, fake)
     sent = cards.send_back(return_of(payment))
     other = paid(cards, fake, card="disputed")
     dispute = fake.events("charge.dispute")[0]["data"]["object"]["id"]
+    warning = fake.tell("warn", intent=other.payment_id)["id"]
 
     hints = [heard(cards, fake, one["id"]) for one in fake.events()]
 
     told = {(hint.about, hint.object_id) for hint in hints if hint}
     payments = {("payment", name) for one in (payment, other) for name in (one.processor_id, one.payment_id)}
-    assert told == payments | {("refund", sent.refund_id), ("dispute", dispute)}
+    assert told == payments | {("refund", sent.refund_id), ("dispute", dispute), ("dispute", warning)}
     assert len({hint.event_id for hint in hints if hint}) == sum(hint is not None for hint in hints)
 
 
@@ -199,6 +220,7 @@ def test_a_test_event_says_that_it_is_one_even_when_the_secret_of_live_signed_it
     assert hint.is_live is False
 
 
+@pytest.mark.attack(13, 14)
 @pytest.mark.counterpart
 @pytest.mark.parametrize(
     ("how", "reason"), [({"secrets": (OTHER,)}, "wrong"), ({"late": 301}, "old"), ({"late": 86_400}, "old")]
@@ -227,34 +249,39 @@ def test_an_event_is_believed_in_nothing_but_where_to_look(cards: Stripe, fake: 
 
 
 @pytest.mark.counterpart
-def test_events_in_any_order_lead_to_the_same_end(cards: Stripe, fake: FakeStripe) -> None:
-    """All orders of four, of which two say the same of one payment."""
+@pytest.mark.attack(11)
+def test_events_in_any_order_lead_to_the_same_end(cards: Stripe, fake: FakeStripe, soak: bool) -> None:
+    """Five, of which two say the same of one payment, and two were true one after the other of one dispute. In the short form one
+    order for every two that can come first."""
     first, second = paid(cards, fake), paid(cards, fake, card="disputed")
     refund = return_of(first)
     made = cards.send_back(refund)
+    dispute = fake.events("charge.dispute.created")[0]["data"]["object"]["id"]
+    fake.tell("dispute_change", dispute=dispute, status="lost")
     kinds = (
         "checkout.session.completed",
         "payment_intent.succeeded",
         "refund.created",
         "charge.dispute.created",
+        "charge.dispute.closed",
     )
-    four = [fake.events(kind)[0] for kind in kinds]
-    deliveries = [fake.signed(one["id"]) for one in four]
-    dispute = four[-1]["data"]["object"]["id"]
+    deliveries = [fake.signed(fake.events(kind)[0]["id"]) for kind in kinds]
+    now = instant(fake.now())
 
-    ends = [after(cards, fake, refund, order) for order in itertools.permutations(deliveries)]
+    orders = list(itertools.permutations(deliveries))[:: 1 if soak else 6]
+    ends = [after(cards, now, refund, order) for order in orders]
 
     assert second.state is Paid.PAID
-    assert ends == [{first.deposit: FIVE, made.refund_id: Sent.DONE, dispute: Stage.OPEN}] * 24
+    assert ends == [{first.deposit: FIVE, made.refund_id: Sent.DONE, dispute: Stage.LOST}] * len(orders)
 
 
 def after(
-    cards: Stripe, fake: FakeStripe, refund: SendBack, order: Iterable[tuple[dict[str, str], bytes]]
+    cards: Stripe, now: datetime, refund: SendBack, order: Iterable[tuple[dict[str, str], bytes]]
 ) -> dict[str, Any]:
     """What is known when all of them were heard, and each was looked after."""
     known: dict[str, Any] = {}
     for headers, body in order:
-        hint = cards.hint(Callback(headers, body, instant(fake.now())))
+        hint = cards.hint(Callback(headers, body, now))
         assert hint is not None
         match hint.about:
             case "payment":
@@ -265,7 +292,8 @@ def after(
                 known[hint.object_id] = sent and sent.state
             case "dispute":
                 found = cards.dispute(hint.object_id)
-                known[hint.object_id] = found and found.stage
+                assert isinstance(found, Dispute)
+                known[hint.object_id] = found.stage
     return known
 
 

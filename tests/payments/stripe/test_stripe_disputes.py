@@ -9,7 +9,7 @@ import pytest
 import stripe
 
 from onceline.core.money import MICROS
-from onceline.payments.base import Dispute, Entry, Payment, ProcessorAway, ProcessorRefused, Stage
+from onceline.payments.base import Dispute, Entry, Payment, ProcessorAway, ProcessorRefused, Stage, Warned
 from onceline.payments.stripe import processor
 from onceline.payments.stripe.processor import Stripe
 from tests.counterparts.stripe.process import FakeStripe
@@ -30,7 +30,7 @@ def opened(cards: Stripe, fake: FakeStripe, **how: Any) -> tuple[Payment, str]:
 
 def read(cards: Stripe, dispute: str) -> Dispute:
     found = cards.dispute(dispute)
-    assert found is not None
+    assert isinstance(found, Dispute)
     return found
 
 
@@ -94,7 +94,27 @@ def test_a_dispute_about_an_old_charge_goes_by_that(cards: Stripe, fake: FakeStr
     assert read(cards, dispute).payment_id.startswith("ch_")
 
 
-@pytest.mark.parametrize("name", ["du_nothing", "dp_nothing", "", "du_/../../refunds", "pi_1"])
+@pytest.mark.parametrize("field", ["payment_intent", "nothing"])
+def test_a_warning_of_fraud_says_which_payment_it_is_about(
+    cards: Stripe, fake: FakeStripe, field: str
+) -> None:
+    """Stripe may leave out the payment, and never the charge."""
+    payment = paid(cards, fake)
+    warning = fake.tell("warn", intent=payment.payment_id)["id"]
+    fake.lie(warning, **{field: None})
+    assert cards.dispute(warning) == Warned(warning, str(payment.payment_id))
+
+
+def test_a_warning_of_the_other_mode_is_refused(cards: Stripe, fake: FakeStripe) -> None:
+    warning = fake.tell("warn", intent=paid(cards, fake).payment_id)["id"]
+    fake.lie(warning, livemode=True)
+    with pytest.raises(ProcessorRefused, match="mode"):
+        cards.dispute(warning)
+
+
+@pytest.mark.parametrize(
+    "name", ["du_nothing", "dp_nothing", "issfr_nothing", "", "du_/../../refunds", "issfr_/../x", "pi_1"]
+)
 def test_what_is_no_dispute_is_none(cards: Stripe, fake: FakeStripe, name: str) -> None:
     assert cards.dispute(name) is None
 

@@ -96,6 +96,7 @@ def calls(cards: Any) -> dict[str, Callable[[], Any]]:
         "payment by intent": lambda: cards.payment("pi_1"),
         "sent_back": lambda: cards.sent_back(refund),
         "dispute": lambda: cards.dispute("du_1"),
+        "warning": lambda: cards.dispute("issfr_1"),
         "report": lambda: cards.report(_NOW, _NOW + _HOUR),
     }
 

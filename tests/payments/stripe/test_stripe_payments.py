@@ -13,8 +13,6 @@ from tests.payments.stripe.dealing import BACK, FIVE, opening, paid, processor, 
 
 pytestmark = pytest.mark.counterpart
 
-BOTH_WAYS = [(600, Paid.OVER, 6_000_000), (499, Paid.UNDER, 4_990_000), (500, Paid.PAID, FIVE)]
-
 
 def charge_of(fake: FakeStripe, payment_id: str | None) -> dict[str, Any]:
     """As an event told of it."""
@@ -115,14 +113,24 @@ def test_money_that_came_counts_though_the_page_expired(cards: Stripe, fake: Fak
     assert read(cards, payment.processor_id) == payment
 
 
-@pytest.mark.parametrize(("minor", "state", "value"), BOTH_WAYS)
-def test_what_came_is_told_apart_from_what_was_asked(
-    cards: Stripe, fake: FakeStripe, minor: int, state: Paid, value: int
-) -> None:
+@pytest.mark.parametrize("minor", [499, 600])
+def test_a_page_takes_its_own_amount_and_no_other(cards: Stripe, fake: FakeStripe, minor: int) -> None:
     opened = cards.open(opening())
     fake.pay(opened.processor_id, minor=minor)
+    with pytest.raises(ProcessorRefused, match="amount"):
+        cards.payment(opened.processor_id)
+
+
+@pytest.mark.parametrize("minor", [499, 600])
+def test_a_page_for_another_amount_than_ours_is_read_as_what_came(
+    cards: Stripe, fake: FakeStripe, minor: int
+) -> None:
+    """Core compares it with what it asked for, and shows it to staff."""
+    opened = cards.open(opening())
+    fake.lie(opened.processor_id, amount_total=minor)
+    fake.pay(opened.processor_id)
     payment = read(cards, opened.processor_id)
-    assert (payment.state, payment.value) == (state, value)
+    assert (payment.state, payment.value) == (Paid.PAID, minor * 10_000)
 
 
 CONTRADICTIONS: list[tuple[str, dict[str, Any]]] = [
@@ -143,6 +151,8 @@ CONTRADICTIONS: list[tuple[str, dict[str, Any]]] = [
     ("intent", {"latest_charge": None}),
     ("session", {"payment_intent": None}),
     ("session", {"amount_total": None}),
+    ("session", {"amount_total": 499}),
+    ("session", {"amount_total": "500"}),
 ]
 
 

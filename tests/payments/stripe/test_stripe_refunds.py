@@ -87,6 +87,7 @@ def test_a_lost_answer_pays_out_once(
     assert refunds(sdk) == [100]
 
 
+@pytest.mark.attack(22)
 @pytest.mark.parametrize("how", ["cut", "500"])
 def test_a_success_whose_answer_was_lost_is_found_in_the_list(
     cards: Stripe, fake: FakeStripe, how: str
@@ -124,6 +125,7 @@ def test_a_fault_that_stripe_saved_is_not_known_for_a_day_and_then_tried_anew(
     assert (cards.send_back(refund).state, refunds(sdk)) == (Sent.DONE, [500])
 
 
+@pytest.mark.attack(23)
 @pytest.mark.parametrize("forget", ["prune", "advance"])
 def test_a_refund_whose_key_stripe_forgot_is_not_paid_again(
     cards: Stripe, fake: FakeStripe, sdk: stripe.StripeClient, forget: str

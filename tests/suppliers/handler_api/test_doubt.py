@@ -23,6 +23,7 @@ def resolved(hub: Hub, order: Order) -> Order:
 
 @pytest.mark.parametrize("how", ["cut", "500", "html"])
 @pytest.mark.parametrize("dialect", ["v1", "v2", "hero"])
+@pytest.mark.attack(48)
 def test_what_was_bought_without_an_answer_is_found_and_not_bought_again(
     hub: Hub, how: str, dialect: str
 ) -> None:
@@ -39,6 +40,7 @@ def test_what_was_bought_without_an_answer_is_found_and_not_bought_again(
     hub.shop.assert_books_are_true()
 
 
+@pytest.mark.attack(48)
 def test_a_server_that_answers_too_late_is_not_asked_twice(hub: Hub) -> None:
     hub.upstream.set(hang_s=16)
     hub.upstream.fail("getNumberV2", "hang")
@@ -239,6 +241,7 @@ def test_a_list_of_many_pages_is_read_to_its_end(hub: Hub) -> None:
     assert order.state == "waiting"
 
 
+@pytest.mark.attack(48)
 def test_a_storm_with_faults_buys_at_most_once_for_each_order(hub: Hub) -> None:
     """50 orders; three in ten requests fail, before or after the server did its work."""
     hub.upstream.set(

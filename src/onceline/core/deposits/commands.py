@@ -23,6 +23,7 @@ PAY_WITHIN = timedelta(hours=1)
 GIVEN = "given"
 """Method of money that nobody paid: test money, goodwill. It never goes back."""
 CREDITED = "deposit.credited"
+_CAME = (Paid.PAID, Paid.OVER, Paid.UNDER)
 
 
 class Velocity(NamedTuple):
@@ -93,6 +94,21 @@ def hear(tx: Transaction, deposit_id: str, said: Payment, least: int, now: datet
     return store.deposit(tx, deposit_id)
 
 
+def credit_by_hand(tx: Transaction, deposit_id: str, said: Payment, now: datetime) -> Deposit:
+    """Staff looked into a deposit under review: what came is credited, be it less than the least or another amount.
+
+    Only what the processor itself says came, and once. Raises NotFound, InvalidInput.
+    """
+    found = store.locked(tx, deposit_id)
+    if found.state != "review":
+        raise InvalidInput(f"This deposit is {found.state}; only one under review can be credited by hand.")
+    value = said.value - found.fee
+    if _misfit(found, said) or said.state not in _CAME or value <= 0 or _paid_another(tx, found, said):
+        raise InvalidInput("Its processor says of no money of this deposit that it came.")
+    _credit(tx, found, found.method, value, said, now)
+    return store.deposit(tx, deposit_id)
+
+
 def _add_ours(tx: Transaction, deposit_id: str, side: int, amount: int, method: str, now: datetime) -> None:
     if amount <= 0:
         raise InvalidInput("The amount must be above 0.")
@@ -136,7 +152,7 @@ def _hear_money(tx: Transaction, found: Deposit, said: Payment, least: int, now:
     fits = {Paid.PAID: said.value == due, Paid.OVER: said.value > due, Paid.UNDER: said.value < due}
     if not fits[said.state]:
         _review(tx, found, said, "wrong_amount", now)
-    elif said.payment_id and store.by_payment(tx, found.method, said.payment_id):
+    elif _paid_another(tx, found, said):
         _review(tx, found, said, "payment_of_another", now)
     elif value < min(least, found.amount):
         _review(tx, found, said, "too_little", now)
@@ -144,6 +160,10 @@ def _hear_money(tx: Transaction, found: Deposit, said: Payment, least: int, now:
         if value >= found.amount * model.FLAGGED_TIMES:
             _report(tx, found, said, "far_too_much", now)
         _credit(tx, found, found.method, value, said, now)
+
+
+def _paid_another(tx: Transaction, found: Deposit, said: Payment) -> bool:
+    return bool(said.payment_id and store.by_payment(tx, found.method, said.payment_id))
 
 
 def _credit(

@@ -87,22 +87,18 @@ where d.side_id = %(side)s and x.state = 'open'
 limit 1
 
 -- name: spender
--- The first order whose price, counted from the first, is not covered by what came before a deposit. Released holds count not.
-with spent as (
-    select coalesce(o.id, x.order_id) as order_id, h.id, h.amount,
-           sum(h.amount) over (order by h.id) as so_far
+-- The order that was the first to spend of a deposit, or to hold of it: back from the newest, until all that is missing of it and of
+-- what came later is found. Nothing older is read. Released holds count not. Index transfers_by_wallet.
+select coalesce((select o.id from orders o where o.hold_id = s.id),
+                (select x.order_id from extensions x where x.hold_id = s.id)) as order_id
+from (
+    select h.id, sum(h.amount) over (order by h.id desc rows unbounded preceding) as so_far
     from transfers h
-    left join transfers e on e.pending_id = h.id
-    left join orders o on o.hold_id = h.id
-    left join extensions x on x.hold_id = h.id
     where h.wallet = (select wallet from sides where id = %(side)s) and h.kind = 'hold'
-      and e.kind is distinct from 'release'
-)
-select order_id
-from spent
-where so_far > (select coalesce(sum(credited + bonus), 0) from deposits
-                where side_id = %(side)s and place < %(place)s and state = 'credited')
-order by id
+      and coalesce((select e.kind from transfers e where e.pending_id = h.id), '') <> 'release'
+) s
+where s.so_far >= %(counted)s - (select available from sides where id = %(side)s)
+order by s.id desc
 limit 1
 
 -- name: note_exception
@@ -145,7 +141,7 @@ order by r.deposit_id, r.asked_at desc, r.id
 -- name: refund_becomes
 update deposit_refunds
 set state = %(state)s, approved_by = %(approved_by)s, reason = %(reason)s, processor_id = coalesce(%(processor_id)s, processor_id),
-    sent_at = %(sent_at)s, ended_at = %(ended_at)s, look_at = %(look_at)s
+    declined_by = %(declined_by)s, sent_at = %(sent_at)s, ended_at = %(ended_at)s, look_at = %(look_at)s
 where id = %(id)s
 
 -- name: claim_refunds

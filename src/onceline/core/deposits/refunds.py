@@ -104,7 +104,7 @@ def decline(tx: Transaction, refund_id: str, staff: str, reason: str, now: datet
     found = _locked(tx, refund_id)
     if found.state not in ("asked", "approved"):
         raise InvalidInput(f"This refund is {found.state}; only one that was not sent can be declined.")
-    _put_back(tx, found, "refused", f"{staff}: {reason}"[:200], REFUND_PENDING, now)
+    _put_back(tx, found, "refused", reason, REFUND_PENDING, now, declined_by=staff)
     return refund(tx, refund_id)
 
 
@@ -142,7 +142,7 @@ def undo(tx: Transaction, refund_id: str, reason: str, now: datetime) -> None:
     source = deposit.method if found.state == "sent" else REFUND_PENDING
     if found.state == "sent" and deposit.fee:
         ledger.post_house(tx, deposit.mode, Move("fee", deposit.method, FEES, deposit.fee), now)
-    _put_back(tx, found, "undone", reason[:200], source, now)
+    _put_back(tx, found, "undone", reason, source, now)
     store.note_exception(
         tx, deposit.method, "refund_undone", found.id, now, deposit=deposit.id, amount=found.amount
     )
@@ -178,11 +178,20 @@ def _locked(tx: Transaction, refund_id: str) -> Refund:
     return refund(tx, refund_id)
 
 
-def _put_back(tx: Transaction, found: Refund, state: str, reason: str, source: str, now: datetime) -> None:
+def _put_back(
+    tx: Transaction,
+    found: Refund,
+    state: str,
+    reason: str,
+    source: str,
+    now: datetime,
+    *,
+    declined_by: str | None = None,
+) -> None:
     """The deposit counts again, at its old place."""
     deposit = store.deposit(tx, found.deposit)
     ledger.lock(tx, deposit.side)
-    _become(tx, found, state, None, reason=reason, ended_at=now)
+    _become(tx, found, state, None, reason=reason[:200], declined_by=declined_by, ended_at=now)
     store.become(tx, deposit.id, "credited", None, None)
     moves = [
         Move("refund_undone", source, AVAILABLE, found.amount - deposit.fee),
@@ -195,7 +204,7 @@ def _put_back(tx: Transaction, found: Refund, state: str, reason: str, source: s
 def _become(tx: Transaction, found: Refund, state: str, look_at: datetime | None, **changed: object) -> None:
     row = {
         "id": found.id, "state": state, "look_at": look_at, "approved_by": found.approved_by, "reason": found.reason,
-        "processor_id": None, "sent_at": found.sent_at, "ended_at": found.ended_at,
+        "processor_id": None, "declined_by": None, "sent_at": found.sent_at, "ended_at": found.ended_at,
     }  # fmt: skip
     tx.run(store.Q.refund_becomes, row | changed)
 

@@ -71,8 +71,9 @@ def has_dispute(tx: Transaction, side: int) -> bool:
 
 
 def spender(tx: Transaction, found: Deposit) -> int | None:
-    """The order that was the first to spend of a deposit, or to hold of it; None when none did."""
-    row = tx.one(Q.spender, {"side": found.side, "place": found.place})
+    """The order that was the first to spend of a deposit, or to hold of it; None when none did. Of a side that owes nothing."""
+    counted = found.given + sum(newer(tx, found.side, found.place or 0))
+    row = tx.one(Q.spender, {"side": found.side, "counted": counted})
     return row.order_id if row else None
 
 

@@ -116,6 +116,12 @@ where (%(all)s or resolved_at is null) and (%(before)s::bigint is null or id < %
 order by id desc
 limit %(limit)s
 
+-- name: resolve_all
+-- Index payment_exceptions_open.
+update payment_exceptions
+set resolved_at = %(now)s, resolved_by = %(staff)s
+where deposit_id = %(deposit)s and resolved_at is null
+
 -- name: resolve
 update payment_exceptions
 set resolved_at = %(now)s, resolved_by = %(staff)s
@@ -124,7 +130,7 @@ where id = %(id)s and resolved_at is null
 -- name: refunds
 -- Refunds newest first: those that wait for a person, or all. Index deposit_refunds_by_age.
 select r.id, r.deposit_id as deposit, d.method, s.mode, s.account_id as account, r.state, r.amount, r.asked_by, r.approved_by,
-       r.reason, r.asked_at, r.sent_at, r.ended_at
+       r.declined_by, r.reason, r.asked_at, r.sent_at, r.ended_at
 from deposit_refunds r join deposits d on d.id = r.deposit_id join sides s on s.id = d.side_id
 where (%(all)s or r.state = 'asked')
   and (%(before)s::text is null

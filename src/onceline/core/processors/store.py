@@ -234,6 +234,11 @@ def exceptions(tx: Transaction, *, resolved: bool, before: int | None, limit: in
     return tx.all(_Q.exceptions, {"all": resolved, "before": before, "limit": limit})
 
 
+def resolve_all(tx: Transaction, deposit: str, staff: str, now: datetime) -> None:
+    """Whatever is open about a deposit."""
+    tx.run(_Q.resolve_all, {"deposit": deposit, "staff": staff[:80], "now": now})
+
+
 def resolve(tx: Transaction, exception: int, staff: str, now: datetime) -> None:
     """Said again, it opens anew. Raises NotFound."""
     if not tx.run(_Q.resolve, {"id": exception, "staff": staff[:80], "now": now}):

@@ -118,8 +118,8 @@ select count(*) as checked, count(*) filter (where is_broken) as broken,
 from (
     select h.hold_id as key,
            (h.closed and e.id is null) or (e.id is not null and e.amount <> t.amount)
-           or (h.money = 'held') <> (e.id is null)
-           or (e.id is not null and (e.kind = 'capture') <> (h.money = 'captured')) as is_broken
+                        or (h.money = 'held') <> (e.id is null)
+                        or (e.id is not null and (e.kind = 'capture') <> (h.money = 'captured')) as is_broken
     from (
         select hold_id, closed_at is not null as closed, money from orders
         union all

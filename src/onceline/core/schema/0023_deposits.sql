@@ -58,6 +58,7 @@ create table deposit_refunds (
     amount bigint not null check (amount > 0),  -- what goes back to the payer: credited and fee
     asked_by text not null,                     -- account, or a member of staff
     approved_by text[] not null default '{}',
+    declined_by text,                           -- a member of staff; `dispute` when a payer's bank was faster
     reason text not null default '',            -- why it was refused or undone
     processor_id text,
     asked_at timestamptz not null,

@@ -81,3 +81,6 @@ create trigger written_once before update or delete or truncate on cash_receipts
     for each statement execute function refuse_change();
 create trigger written_once before update or delete or truncate on cash_decisions
     for each statement execute function refuse_change();
+-- Nothing has ever changed a transfer; from here on nothing can, short of taking this away first.
+create trigger written_once before update or delete or truncate on transfers
+    for each statement execute function refuse_change();

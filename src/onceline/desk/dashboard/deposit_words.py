@@ -45,6 +45,8 @@ STATES: dict[str, State] = {
     ),
     "lost": State(_("Taken back"), _("The payer's bank has taken this payment back."), "failed"),
 }
+LAID_BY = _("It was recorded. It is added to your balance as soon as a second person has approved it.")
+"""Of cash in review: nothing about it is wrong."""
 REFUND_STATES: dict[str, Any] = {
     "asked": _("Two persons of the staff look at it first, because of its amount."),
     "approved": _("It is about to be sent."),

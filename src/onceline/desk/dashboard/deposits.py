@@ -16,6 +16,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
+from onceline.core.cash.commands import METHOD as CASH
 from onceline.core.db import Transaction
 from onceline.core.deposits import refunds, store
 from onceline.core.deposits.model import Deposit
@@ -25,7 +26,7 @@ from onceline.core.processors import store as processors
 from onceline.desk import refusals, ways_to_pay
 from onceline.desk.dashboard import care
 from onceline.desk.dashboard.acting import Acting, Desked, acts
-from onceline.desk.dashboard.deposit_words import REFUND_STATES, STATES
+from onceline.desk.dashboard.deposit_words import LAID_BY, REFUND_STATES, STATES
 from onceline.desk.dashboard.paging import PAGE, id_before
 from onceline.desk.dashboard.paying import at_a_processor
 from onceline.desk.house import house
@@ -194,7 +195,7 @@ def _dressed(view: dict[str, Any], found: Deposit, kind: str | None) -> dict[str
         "title": ways_to_pay.title_of(found.method, kind),
         "back": ways_to_pay.back_of(found.method, kind),
         "state_name": state.title,
-        "sentence": state.sentence,
+        "sentence": LAID_BY if (found.method, found.state) == (CASH, "review") else state.sentence,
         "look": state.look,
         "sum": view["credited"] or view["amount"],
         "differs": found.credited not in (None, found.amount),

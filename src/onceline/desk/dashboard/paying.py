@@ -17,7 +17,7 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
-from django.views.decorators.http import require_POST
+from django.views.decorators.http import require_http_methods
 
 from onceline.core.errors import (
     IdempotencyConflict,
@@ -122,9 +122,12 @@ def add_money(request: Desked) -> HttpResponse:
 
 
 @acts("buyer")
-@require_POST
+@require_http_methods(["GET", "POST"])
 def redeem_voucher(request: Desked) -> HttpResponse:
+    """A GET is somebody who reloads a refused form, or reads it in another language: it leads to the fresh one."""
     acting = request.acting
+    if request.method == "GET":
+        return redirect(f"{reverse('add_money', args=[acting.mode])}#voucher")
     care.demand_open(acting)
     form, own, status = Voucher(request.POST), "", 200
     if form.is_valid():
@@ -180,6 +183,8 @@ def _redeemed(request: Desked, code: str) -> Redeemed | None:
 def _page(
     request: Desked, form: PayIn, voucher: Voucher, mark: str, status: int = 200, *, own: str = ""
 ) -> HttpResponse:
+    if voucher.errors:  # it is the second form of the page, below what a screen shows at first
+        voucher.fields["code"].widget.attrs["autofocus"] = True
     facts = {"form": form, "voucher": voucher, "mark": mark, "own": own, "limits": _limits(request.acting)}
     return render(request, "dashboard/deposits/add.html", facts, status=status)
 
