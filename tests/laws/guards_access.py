@@ -11,7 +11,8 @@ _HUB, _LET, _NSQL, _MAIL = (
     "core/notices/queries.sql",
     "workers/mail.py",
 )
-_CAPS, _OSQL, _OCMD, _AGENT = (
+_PLACES, _CAPS, _OSQL, _OCMD, _AGENT = (
+    "core/schema/0027_sides_locked_once.sql",
     "core/schema/0018_spend_caps.sql",
     "core/orders/queries.sql",
     "core/orders/commands.py",
@@ -68,11 +69,11 @@ ACCESS = (
        W + "test_a_letter_whose_worker_died_goes_to_the_next_after_the_lease"),
     _g("a letter is tried for ever", _MAIL, "if letter is not None and now <= row.made_at + queue.GIVE_UP_AFTER:", "if letter is not None:",
        W + "test_a_letter_that_no_server_took_for_a_day_is_given_up"),
-    _g("a cap stops nobody", _CAPS, "c.side_id = wanted.side and c.spent + offer.amount <= c.cap;", "c.side_id = wanted.side;",
+    _g("a cap stops nobody", _PLACES, "c.side_id = wanted.side and c.spent + offer.amount <= c.cap;", "c.side_id = wanted.side;",
        C + "test_orders_count_until_the_next_one_is_too_much"),
-    _g("a cap of another side is spent", _CAPS, "where c.id = wanted.cap and c.side_id = wanted.side and c.spent", "where c.id = wanted.cap and c.spent",
+    _g("a cap of another side is spent", _PLACES, "where c.id = wanted.cap and c.side_id = wanted.side and c.spent", "where c.id = wanted.cap and c.spent",
        C + "test_a_cap_of_another_side_buys_nothing"),
-    _g("an order forgets its cap", _CAPS, "        made.spend_cap_id := wanted.cap;\n", "        made.spend_cap_id := null;\n",
+    _g("an order forgets its cap", _PLACES, "        made.spend_cap_id := wanted.cap;\n", "        made.spend_cap_id := null;\n",
        C + "test_what_is_released_counts_no_more"),
     _g("what is released counts on", _CAPS, "if step.release > 0 then", "if false then",
        C + "test_what_is_released_counts_no_more"),

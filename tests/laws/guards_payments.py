@@ -228,10 +228,6 @@ _DOOR_GUARDS = (
 _DESK_GUARDS = (
     _g("whoever sits down sends money back", _PAGES, "@care.freshly_proven\n", "", DESK + "test_asking_back_wants_a_fresh_proof_of_who_it_is"),
     _g("who is no owner sends money back", _PAGES, '@acts("owner")', "@acts()", DESK + "test_only_the_owner_asks_back"),
-    _g("a form of a stranger sends money back", _PAGES, "house().till.send_back(acting.side, deposit)", "house().till.send_back(None, deposit)",
-       DESK + "test_nobody_asks_back_what_is_anothers"),
-    _g("the pages pay on the live side", _PAGES, 'if acting.mode != "test" or outcome not in OUTCOMES:', "if outcome not in OUTCOMES:",
-       DESK + "test_no_payment_is_played_on_the_live_side"),
     _g("who is suspended pays in", _PAYING, "    care.demand_open(request.acting)\n", "", DESK + "test_a_suspended_account_pays_nothing_in"),
     _g("who is suspended redeems vouchers", _PAYING, "    care.demand_open(acting)\n", "", DESK + "test_a_suspended_account_pays_nothing_in"),
     _g("who is suspended pays test deposits", _PAGES, "    care.demand_open(acting)\n", "", DESK + "test_a_suspended_account_pays_nothing_in"),

@@ -6,6 +6,7 @@ from itertools import permutations
 
 import pytest
 
+from onceline.core.deposits import refunds
 from onceline.core.deposits.model import Stage
 from onceline.core.errors import DepositNotRefundable
 from onceline.core.money import MICROS
@@ -177,3 +178,16 @@ def test_what_a_bank_left_of_a_lost_deposit_is_spent_after_what_is_older(till: T
     assert refused.value.facts["reason"] == "spent"
     till.ask_back(newer)
     assert till.dollars == (16, 10, 0, 0)
+
+
+def test_a_dispute_stops_the_refund_that_is_under_way_though_the_clock_was_set_back(till: Till) -> None:
+    found = till.paid(10)
+    first = till.ask_back(found, approvals=2)
+    with till.shop.db.transaction() as tx:
+        refunds.decline(tx, first.id, "olga", "a slip", till.shop.clock.now())
+    till.shop.clock.advance(-3600)
+    second = till.ask_back(found)
+    till.dispute(found)
+    with till.shop.db.transaction() as tx:
+        assert refunds.refund(tx, second.id).state == "refused", "the payer would have the money twice"
+    assert till.claimed() == []

@@ -122,21 +122,21 @@ where r.id = %(id)s
 select from deposit_refunds where id = %(id)s for no key update
 
 -- name: refund_of
--- The newest refund of a deposit.
+-- The refund of a deposit that counts, of which there is one; else the newest. Not the newest alone: clocks go back.
 select r.id, r.deposit_id as deposit, r.state, r.amount, r.asked_by, r.approved_by, r.reason, r.processor_id, r.asked_at, r.sent_at,
        r.ended_at, r.look_at
 from deposit_refunds r
 where r.deposit_id = %(deposit)s
-order by r.asked_at desc, r.id
+order by r.state in ('asked', 'approved', 'sending', 'sent') desc, r.asked_at desc, r.id
 limit 1
 
 -- name: newest_refunds
--- The newest refund of each of these deposits.
+-- As refund_of, of each of these deposits.
 select distinct on (r.deposit_id) r.id, r.deposit_id as deposit, r.state, r.amount, r.asked_by, r.approved_by, r.reason,
        r.processor_id, r.asked_at, r.sent_at, r.ended_at, r.look_at
 from deposit_refunds r
 where r.deposit_id = any(%(deposits)s)
-order by r.deposit_id, r.asked_at desc, r.id
+order by r.deposit_id, r.state in ('asked', 'approved', 'sending', 'sent') desc, r.asked_at desc, r.id
 
 -- name: refund_becomes
 update deposit_refunds

@@ -161,12 +161,12 @@ def refund(tx: Transaction, refund_id: str) -> Refund:
 
 
 def of(tx: Transaction, deposit_id: str) -> Refund:
-    """The newest refund of a deposit. Raises NotFound."""
+    """The refund of a deposit that counts, else the newest. Raises NotFound."""
     return _read(tx.one(store.Q.refund_of, {"deposit": deposit_id}), deposit_id)
 
 
 def newest(tx: Transaction, deposits: Sequence[str]) -> dict[str, Refund]:
-    """The newest refund of each deposit that had one, by deposit. Index deposit_refunds_by_deposit."""
+    """As `of`, for each deposit that had one, by deposit. Index deposit_refunds_by_deposit."""
     rows = tx.all(store.Q.newest_refunds, {"deposits": list(deposits)}) if deposits else []
     return {row.deposit: Refund(*row) for row in rows}
 
