@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from onceline.core.deposits import store as deposits
+from onceline.core.deposits.model import Deposit
 from onceline.core.money import MICROS
 from onceline.core.processors import store
 from onceline.payments.sandbox import paying
@@ -218,6 +219,33 @@ def test_a_large_refund_takes_two_persons(cli: CommandLine, till: Till) -> None:
     assert cli.facts("refunds", "approve", asked.id, "--staff", "Ben")["state"] == "approved"
     assert cli.facts("refunds", "list")["refunds"] == []
     assert len(cli.facts("refunds", "list", "--all")["refunds"]) == 1
+
+
+def fresh(till: Till, dollars: int) -> Deposit:
+    """One that came just now: the command line lives by the real clock."""
+    found = till.paid(dollars)
+    till.shop.run("update deposits set credited_at = now() where id = %(id)s", id=found.id)
+    return found
+
+
+def test_staff_ask_for_a_refund_by_the_rule_of_its_owner(cli: CommandLine, till: Till, shop: Shop) -> None:
+    found = fresh(till, 10)
+    assert cli.facts("refunds", "ask", found.id, "--staff", "Olga")["state"] == "approved"
+    assert (till.refund(found).asked_by, till.dollars) == ("olga", (0, 10, 0, 0))
+    spent = fresh(till, 5)
+    shop.place(till.who)
+    refused = cli("refunds", "ask", spent.id, "--staff", "Olga")
+    assert (refused.code, "Something of this deposit was spent" in refused.err) == (2, True)
+    assert till.look(spent).state == "credited"
+
+
+def test_who_asked_for_a_large_refund_as_staff_does_not_approve_it(cli: CommandLine, till: Till) -> None:
+    found = fresh(till, 150)
+    asked = cli.facts("refunds", "ask", found.id, "--staff", "Olga")
+    assert asked["state"] == "asked"
+    assert cli("refunds", "approve", asked["refund"], "--staff", "olga").code == 2
+    for staff, state in (("Ann", "asked"), ("Ben", "approved")):
+        assert cli.facts("refunds", "approve", asked["refund"], "--staff", staff)["state"] == state
 
 
 def test_a_declined_refund_is_available_again(cli: CommandLine, till: Till) -> None:

@@ -123,7 +123,7 @@ _DISPUTE_GUARDS = (
     _g("a fee is undone that nobody took", _DISPUTES, "fee = min(known.claimed - amount, found.fee)", "fee = found.fee", DISPUTE + "test_a_lost_dispute_undoes_of_the_fee_what_the_bank_took_of_it"),
     _g("what a bank left is spent first", _SQL, "d.state in ('credited', 'lost')", "d.state in ('credited', 'credited')", DISPUTE + "test_what_a_bank_left_of_a_lost_deposit_is_spent_after_what_is_older"),
     _g("a refund goes on under a dispute", _DISPUTES, 'if asked.state in ("asked", "approved"):', "if False:", DISPUTE + "test_a_refund_that_was_not_sent_yet_is_stopped_by_a_dispute"),
-    _g("who disputes orders on", _DISPUTES, '    access.set_account_state(tx, found.account, "suspended")\n', "", DISPUTE + "test_an_account_with_a_dispute_is_suspended"),
+    _g("who disputes orders on", _DISPUTES, '    access.stop_account(tx, found.account)\n', "", DISPUTE + "test_an_account_with_a_dispute_is_suspended"),
     _g("a bonus outlives a dispute", _DISPUTES, 'Move("bonus_undone", AVAILABLE, BONUS, bonus)', 'Move("bonus_undone", AVAILABLE, BONUS, 0)', DISPUTE + "test_a_bonus_is_taken_back_as_far_as_it_is_there"),
     _g("a debt that was paid is forgiven", _DISPUTES, "forgiven = min(known.owed, balance.debt)", "forgiven = known.owed", DISPUTE + "test_a_dispute_that_is_won_is_as_if_it_had_never_been"),
 )

@@ -322,6 +322,19 @@ def list_refunds(
     say({"refunds": rows, "next": cursor}, as_json, rest(table(words, "no refund waits"), cursor))
 
 
+@refunds_app.command("ask")
+def ask(
+    deposit: Annotated[str, typer.Argument(metavar="DEPOSIT", help="dep_…")],
+    staff: Staff,
+    as_json: AsJson = False,
+) -> None:
+    """Send a whole, unspent deposit back to where it came from, by the same rule as its owner. Above the limit two others must agree."""
+    ours = settings()
+    with installation(ours) as (db, context):
+        till = Till(db, context, ours.public_url, ours.deposit_limits)
+        _say_state(till.send_back(None, deposit, folded(staff)), as_json)
+
+
 @refunds_app.command("approve")
 def approve(refund: RefundId, staff: Staff, as_json: AsJson = False) -> None:
     """One person's yes. It takes two, and neither of them is who asked for it as staff; then it is sent."""
@@ -347,7 +360,8 @@ def decline(
 
 def _say_state(found: Refund, as_json: bool) -> None:
     facts = {"refund": found.id, "state": found.state, "approved_by": found.approved_by}
-    state = "waits for another person's yes" if found.state == "asked" else f"is {found.state}"
+    missing = "another person's yes" if found.approved_by else "two persons' yes"
+    state = f"waits for {missing}" if found.state == "asked" else f"is {found.state}"
     say(facts, as_json, f"{found.id} {state}")
 
 

@@ -6,6 +6,7 @@ from itertools import permutations
 
 import pytest
 
+from onceline.core.access import commands as access
 from onceline.core.deposits import refunds
 from onceline.core.deposits.model import Stage
 from onceline.core.errors import DepositNotRefundable
@@ -191,3 +192,11 @@ def test_a_dispute_stops_the_refund_that_is_under_way_though_the_clock_was_set_b
     with till.shop.db.transaction() as tx:
         assert refunds.refund(tx, second.id).state == "refused", "the payer would have the money twice"
     assert till.claimed() == []
+
+
+def test_a_dispute_opens_no_account_that_was_closed(till: Till, shop: Shop) -> None:
+    found = till.paid(10)
+    with shop.db.transaction() as tx:
+        access.set_account_state(tx, till.who.account, "closed")
+    till.dispute(found)
+    assert shop.value("select state from accounts where id = %(id)s", id=till.who.account) == "closed"

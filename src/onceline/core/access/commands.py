@@ -72,6 +72,12 @@ def set_account_state(tx: Transaction, account: str, state: str) -> None:
     tx.wake(GRANTS_WORD)
 
 
+def stop_account(tx: Transaction, account: str) -> None:
+    """Suspend one that is open; one that staff closed stays closed."""
+    if tx.run(_Q.stop, {"account": account}):
+        tx.wake(GRANTS_WORD)
+
+
 def side_of(tx: Transaction, account: str, mode: str) -> int:
     row = tx.one(_Q.side_of, {"account": account, "mode": mode})
     if row is None:

@@ -20,6 +20,9 @@ order by a.id
 -- name: set_state
 update accounts set state = %(state)s where id = %(account)s
 
+-- name: stop
+update accounts set state = 'suspended' where id = %(account)s and state = 'open'
+
 -- name: side_of
 select id from sides where account_id = %(account)s and mode = %(mode)s
 

@@ -69,7 +69,7 @@ def _freeze(tx: Transaction, found: Deposit, known: Row, now: datetime) -> Row:
     }
     tx.run(store.Q.freeze, row)
     store.become(tx, found.id, "disputed", None, None)
-    access.set_account_state(tx, found.account, "suspended")
+    access.stop_account(tx, found.account)
     moves = [
         Move("dispute", AVAILABLE, DISPUTED, frozen),
         Move("dispute_owed", DEBT, DISPUTED, amount - frozen),

@@ -22,4 +22,4 @@ def warn(tx: Transaction, deposit_id: str, warning_id: str, method: str, now: da
         tx, method, "fraud_warning", warning_id, now, deposit=deposit_id, amount=found.credited
     )
     if found.state in _COUNTS:
-        access.set_account_state(tx, found.account, "suspended")
+        access.stop_account(tx, found.account)
