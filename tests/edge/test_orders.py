@@ -88,7 +88,8 @@ def test_too_little_balance_says_how_much_is_missing(town: Town) -> None:
     poor = town.customer(ALICE, balance=150_000)
     assert_problem(poor.place(), 402, "insufficient_balance", missing="0.1000")
     assert poor.json("/balance") == {
-        "available": "0.1500", "held": "0.0000", "currency": "USD", "mode": "test",
+        "available": "0.1500", "held": "0.0000", "refund_pending": "0.0000", "disputed": "0.0000", "debt": "0.0000",
+        "currency": "USD", "mode": "test",
     }  # fmt: skip
 
 
@@ -193,7 +194,8 @@ def test_an_equal_second_code_is_visible_by_its_revision_and_free(alice: Client)
     assert (second["state"], second["code"], second["revision"]) == ("received", first["code"], 4)
     assert len(second["messages"]) == 2
     assert alice.json("/balance") == {
-        "available": "99.7500", "held": "0.0000", "currency": "USD", "mode": "test",
+        "available": "99.7500", "held": "0.0000", "refund_pending": "0.0000", "disputed": "0.0000", "debt": "0.0000",
+        "currency": "USD", "mode": "test",
     }  # fmt: skip
 
 
